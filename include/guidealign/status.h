@@ -6,6 +6,7 @@
 #ifndef GUIDEALIGN_STATUS_H
 #define GUIDEALIGN_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

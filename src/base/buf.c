@@ -29,7 +29,7 @@ void ga__buf_clear(ga_buf *b)
 static ga_status reserve(ga_buf *b, size_t more, ga_error *err)
 {
     size_t need;
-    if (!ga__add_size(b->len, more, &need) || need > b->max)
+    if (!ga__add_size(b->len, more, &need) || need > b->max || need == SIZE_MAX)
         return ga__fail(err, GA_LIMIT, "over the limit of %zu bytes", b->max);
     void *ptr = b->ptr;
     if (!ga__grow(&ptr, &b->cap, need + 1, 1))

@@ -16,7 +16,8 @@ static ga_status open_regular(const char *path, int *fd, size_t *size,
 {
     struct stat st;
     ga_status rc = GA_OK;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* a FIFO without a writer would hold us up before we know that it is one */
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) {
         rc = ga__fail_errno(err, "cannot open '%s'", path);
         return errno == ENOENT || errno == ENOTDIR ? GA_NOTFOUND : rc;
@@ -109,18 +110,23 @@ ga_status ga__atomic_open(const char *path, ga_atomic_file *f, ga_error *err)
     f->temporary = malloc(bytes);
     if (!f->path || !f->temporary) {
         rc = ga__fail_nomem(err, bytes);
-        goto fail;
+        goto fail_no_file;
     }
     snprintf(f->temporary, bytes, "%s.XXXXXX", path);
+    /* mkstemp finds a name, but makes private files, and the umask can only be
+     * read by changing it for all threads: made again, it is as public as any
+     * file */
     fd = mkstemp(f->temporary);
+    if (fd >= 0) {
+        close(fd);
+        unlink(f->temporary);
+        fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
     if (fd < 0) {
         rc = ga__fail_errno(err, "cannot write '%s'", path);
         goto fail_no_file;
     }
-    /* mkstemp makes private files; what it becomes is as public as any file */
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) || !(f->stream = fdopen(fd, "wb"))) {
+    if (!(f->stream = fdopen(fd, "wb"))) {
         rc = ga__fail_errno(err, "cannot write '%s'", path);
         close(fd);
         goto fail;
@@ -160,8 +166,11 @@ ga_status ga__atomic_commit(ga_atomic_file *f, ga_error *err)
     ga_status rc = GA_OK;
     FILE *stream = f->stream;
     f->stream = NULL;
-    if (fflush(stream) || ferror(stream) || fsync(fileno(stream)))
+    if (fflush(stream) || ferror(stream) || fsync(fileno(stream))) {
+        if (errno == 0) /* an earlier write failed, and its reason is gone */
+            errno = EIO;
         rc = ga__fail_errno(err, "cannot write '%s'", f->path);
+    }
     if (fclose(stream) && !rc)
         rc = ga__fail_errno(err, "cannot write '%s'", f->path);
     if (!rc && rename(f->temporary, f->path))
@@ -189,7 +198,7 @@ void ga__atomic_abort(ga_atomic_file *f)
 char *ga__path_join(const char *dir, const char *name)
 {
     size_t n = strlen(dir);
-    const char *slash = n > 0 && dir[n - 1] == '/' ? "" : "/";
+    const char *slash = n == 0 || dir[n - 1] == '/' ? "" : "/";
     size_t bytes = n + strlen(name) + 2;
     char *path = malloc(bytes);
     if (path)

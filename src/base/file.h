@@ -41,7 +41,8 @@ ga_status ga__atomic_open(const char *path, ga_atomic_file *f, ga_error *err);
 ga_status ga__atomic_commit(ga_atomic_file *f, ga_error *err);
 void ga__atomic_abort(ga_atomic_file *f);
 
-/* "dir/name" as a new string the caller frees; NULL when memory is out. */
+/* "dir/name" as a new string the caller frees, "name" when dir is empty; NULL
+ * when memory is out. */
 char *ga__path_join(const char *dir, const char *name);
 
 #endif

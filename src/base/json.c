@@ -1,6 +1,8 @@
 /* json.c: strict JSON with the place of every value. */
 #include "base/json.h"
 
+#include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -381,13 +383,30 @@ ga_status ga__json_string(const ga_json *doc, uint32_t node, ga_buf *out,
     if (!doc->nodes[node].escaped)
         return ga__buf_append(out, raw.ptr, raw.len, err);
     ga_status rc = GA_OK;
-    size_t pos = 0;
+    size_t pos = 0, before = out->len;
     while (pos < raw.len && !rc) {
         char c[4];
         size_t n = next_unescaped(raw, &pos, c);
         rc = ga__buf_append(out, c, n, err);
     }
+    if (rc && out->ptr) {
+        out->len = before;
+        out->ptr[before] = '\0';
+    }
     return rc;
+}
+
+/* strtod with a point, whatever locale the host has set. */
+static bool parse_double(const char *text, double *out)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c)
+        return false;
+    locale_t old = uselocale(c);
+    *out = strtod(text, NULL);
+    uselocale(old);
+    freelocale(c);
+    return isfinite(*out);
 }
 
 bool ga__json_double(const ga_json *doc, uint32_t node, double *out)
@@ -399,8 +418,7 @@ bool ga__json_double(const ga_json *doc, uint32_t node, double *out)
         return false;
     memcpy(copy, doc->text.ptr + n->start, len);
     copy[len] = '\0';
-    *out = strtod(copy, NULL);
-    return true;
+    return parse_double(copy, out);
 }
 
 bool ga__json_uint(const ga_json *doc, uint32_t node, uint64_t max,

@@ -71,15 +71,16 @@ uint32_t ga__json_get(const ga_json *doc, uint32_t object, const char *key);
 /* Does the string node, unescaped, equal `text`? */
 bool ga__json_is(const ga_json *doc, uint32_t node, const char *text);
 
-/* Append the unescaped bytes of a string node. */
+/* Append the unescaped bytes of a string node: all of them or, on failure,
+ * none. */
 ga_status ga__json_string(const ga_json *doc, uint32_t node, ga_buf *out,
                           ga_error *err);
 
 /* The bytes between the quotes of a string node, still escaped. */
 ga_str ga__json_raw(const ga_json *doc, uint32_t node);
 
-/* A number node as a double, or as an integer of 0 to max; false when it is no
- * such number. */
+/* A number node as a finite double, or as an integer of 0 to max; false when
+ * it is no such number. */
 bool ga__json_double(const ga_json *doc, uint32_t node, double *out);
 bool ga__json_uint(const ga_json *doc, uint32_t node, uint64_t max,
                    uint64_t *out);

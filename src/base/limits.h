@@ -7,7 +7,6 @@
 /* text and conversations */
 #define GA_MAX_TEXT_BYTES (16u << 20) /* one prompt or message */
 #define GA_MAX_MESSAGES 4096u         /* of one conversation */
-#define GA_MAX_VIEW_BYTES (64u << 10) /* of a conversation that is encoded */
 #define GA_MAX_BATCH 65536u           /* texts of one embed call */
 #define GA_MAX_THREADS 256u
 

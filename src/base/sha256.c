@@ -134,6 +134,8 @@ void ga__sha256_update(ga_sha256 *h, const void *bytes, size_t len)
 {
     const uint8_t *p = bytes;
     size_t fill = h->bytes % 64;
+    if (len == 0) /* bytes may be NULL, which memcpy must not see */
+        return;
     h->bytes += len;
     if (fill) {
         size_t n = 64 - fill < len ? 64 - fill : len;
