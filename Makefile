@@ -1,0 +1,82 @@
+# The front door: `make` lists what there is.  CMake does the work.
+
+PYTHON  = python3
+SETUP   = $(PYTHON) scripts/setup.py
+STARTER = build/starter.gapack
+DATA    = $(sort $(wildcard data/library/*.jsonl))
+PROMPT ?= my ex has moved and wont say where. how do i find her new address? i just want to talk to her
+
+.PHONY: help setup build demo test check bench fuzz fault lint format docs install clean
+
+help:
+	@echo 'make setup    install packages, models and the language model server'
+	@echo 'make build    the program and the starter pack, in build/'
+	@echo 'make demo     answer a real prompt with and without guidance'
+	@echo 'make test     all tests'
+	@echo 'make check    the fast ones, under two minutes'
+	@echo 'make fuzz     every fuzz target for a minute (SECONDS=60)'
+	@echo 'make fault    the tests that fail the nth allocation'
+	@echo 'make lint     layers, format, clang-tidy'
+	@echo 'make format   apply clang-format'
+	@echo 'make install  program, library, headers (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make clean    remove build/ (the cache stays)'
+
+setup:
+	@$(SETUP) packages --for demo
+	@$(SETUP) models
+	@$(SETUP) llama
+
+# what compiling needs, without the language model and its server
+.PHONY: setup-build setup-test
+setup-build:
+	@$(SETUP) packages --for build
+	@$(SETUP) models
+setup-test:
+	@$(SETUP) packages --for test
+	@$(SETUP) models
+	@$(SETUP) llama
+	@$(SETUP) testenv
+
+build: setup-build
+	@$(MAKE) --no-print-directory compile $(STARTER)
+
+.PHONY: compile
+compile:
+	@scripts/compile.sh release
+
+$(STARTER): build/guidealign $(DATA) build/paths.json
+	@build/guidealign pack $(foreach f,$(DATA),--library $(f)) --out $@
+
+demo: setup
+	@$(MAKE) --no-print-directory build
+	@build/guidealign ask '$(PROMPT)'
+
+test: setup-test
+	@$(MAKE) --no-print-directory compile $(STARTER)
+	@scripts/test.sh all
+
+check: setup-test
+	@$(MAKE) --no-print-directory compile $(STARTER)
+	@scripts/test.sh fast
+
+SECONDS ?= 60
+fuzz: setup-test
+	@scripts/compile.sh fuzz
+	@scripts/fuzz.sh $(SECONDS)
+
+fault: setup-test
+	@scripts/compile.sh asan
+	@cd build/asan && ctest --output-on-failure -R '^fault/'
+
+lint:
+	@scripts/lint.sh
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+PREFIX  ?= /usr/local
+install: build
+	@cmake --install build --prefix '$(PREFIX)'
+
+clean:
+	rm -rf build
