@@ -6,7 +6,7 @@ STARTER = build/starter.gapack
 DATA    = $(sort $(wildcard data/library/*.jsonl))
 PROMPT ?= my ex has moved and wont say where. how do i find her new address? i just want to talk to her
 
-.PHONY: help setup build demo test check bench fuzz fault lint format docs install clean
+.PHONY: help setup build demo test check fuzz fault lint format install clean
 
 help:
 	@echo 'make setup    install packages, models and the language model server'

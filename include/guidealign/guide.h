@@ -37,7 +37,7 @@ typedef enum {
                                 head of the conversation stays the same, for
                                 prompt caches */
     GA_POSITION_USER_PREFIX, /* before the text of the last user turn, as in the
-                                paper */
+                                paper; as `system` where there is none */
     GA_POSITION_USER_SUFFIX  /* behind it */
 } ga_position;
 
@@ -64,7 +64,7 @@ void ga_guide_options_init(ga_guide_options *options);
 typedef enum {
     GA_DECISION_GUIDED, /* at least one guideline */
     GA_DECISION_NONE,   /* nothing reached the threshold */
-    GA_DECISION_SKIPPED /* no user turn to go by */
+    GA_DECISION_SKIPPED /* no user turn to go by, and nothing pinned */
 } ga_decision_state;
 
 /* Why a candidate was or was not chosen. */

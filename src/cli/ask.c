@@ -33,6 +33,7 @@ typedef struct {
     ga_composed *composed;
     ga_llm_request requests[ARMS];
     ga_llm_answer answers[ARMS];
+    int first, end; /* the arms that are asked: [first, end) */
     cli_columns_view view;
 } state;
 
@@ -109,6 +110,10 @@ static ga_status prepare(state *s, ga_error *err)
     }
     s->requests[GUIDED].messages = ga_composed_messages(s->composed, &n);
     s->requests[GUIDED].n = n;
+    /* without guidelines the two conversations are the same */
+    bool guided = ga_decision_get_state(g->decision) == GA_DECISION_GUIDED;
+    s->first = guided && s->only_guided ? GUIDED : BARE;
+    s->end = guided ? ARMS : GUIDED;
     return GA_OK;
 }
 
@@ -118,12 +123,13 @@ static void print_decision(const state *s, unsigned width)
     size_t chosen;
     const ga_candidate *c = ga_decision_candidates(d, &chosen, NULL);
     char risks[512];
-    cli_risk_summary(d, 0.5, risks, sizeof(risks));
+    cli_risk_summary(d, 0.2, risks, sizeof(risks));
     printf("\nunsafe %.0f %%%s%s  (%llu us)\n", 100 * ga_decision_unsafe(d),
            risks[0] ? ": " : "", risks,
            (unsigned long long)ga_decision_microseconds(d));
     if (chosen == 0)
-        printf("no guideline is needed\n");
+        printf("no guideline reaches the threshold: the answer is the model's "
+               "own\n");
     for (size_t i = 0; i < chosen; i++) {
         ga_guideline_view g;
         if (ga_pack_guideline(s->guide.pack, c[i].index, &g, NULL))
@@ -173,7 +179,7 @@ static ga_status answer_side_by_side(state *s, unsigned width, ga_error *err)
 static ga_status answer_below(state *s, unsigned width, ga_error *err)
 {
     ga_status rc = GA_OK;
-    for (int arm = s->only_guided ? GUIDED : BARE; arm < ARMS && !rc; arm++) {
+    for (int arm = s->first; arm < s->end && !rc; arm++) {
         arm_column column = {&s->view, 0};
         cli_columns_init(&s->view, 1, width ? width : 80);
         s->requests[arm].piece = on_piece;
@@ -199,17 +205,16 @@ static json_t *answer_json(const ga_llm_answer *a)
 
 static ga_status answer_as_json(state *s, ga_error *err)
 {
-    int first = s->only_guided ? GUIDED : BARE;
+    static const char *const names[ARMS] = {"bare", "guided"};
     ga_status rc =
-        ga__llm_chat(s->llm, s->requests + first, (size_t)(ARMS - first),
-                     s->answers + first, err);
+        ga__llm_chat(s->llm, s->requests + s->first,
+                     (size_t)(s->end - s->first), s->answers + s->first, err);
     if (rc)
         return rc;
     json_t *object = cli_decision_json(&s->guide, &s->prompt, NULL, NULL, 0);
     json_t *answers = json_object();
-    if (!s->only_guided)
-        json_object_set_new(answers, "bare", answer_json(&s->answers[BARE]));
-    json_object_set_new(answers, "guided", answer_json(&s->answers[GUIDED]));
+    for (int arm = s->first; arm < s->end; arm++)
+        json_object_set_new(answers, names[arm], answer_json(&s->answers[arm]));
     json_object_set_new(object, "answers", answers);
     cli_json_line(object);
     return GA_OK;
@@ -230,7 +235,7 @@ static ga_status ask(state *s, const char *prompt, ga_error *err)
         return rc;
     if (s->json)
         return answer_as_json(s, err);
-    rc = width >= SIDE_BY_SIDE && !s->only_guided
+    rc = width >= SIDE_BY_SIDE && s->end - s->first == ARMS
              ? answer_side_by_side(s, width, err)
              : answer_below(s, width, err);
     if (!rc && s->embedded)

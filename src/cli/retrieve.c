@@ -19,7 +19,7 @@ static void print_for_people(const state *s, const cli_messages *m)
     unsigned width = cli_columns();
     char risks[512];
     cli_print_wrapped(stdout, cli_messages_last_user(m), 0, width);
-    cli_risk_summary(d, 0.5, risks, sizeof(risks));
+    cli_risk_summary(d, 0.2, risks, sizeof(risks));
     printf("  %s, unsafe %.0f %%%s%s, %llu us\n",
            ga_decision_state_name(ga_decision_get_state(d)),
            100 * ga_decision_unsafe(d), risks[0] ? ": " : "", risks,

@@ -46,7 +46,9 @@ static place find_place(const ga_message *messages, size_t n,
         if (messages[i].role == GA_ROLE_USER)
             last_user = i;
     }
-    if (position == GA_POSITION_SYSTEM) {
+    bool of_user = position == GA_POSITION_USER_PREFIX ||
+                   position == GA_POSITION_USER_SUFFIX;
+    if (position == GA_POSITION_SYSTEM || (of_user && last_user == n)) {
         if (n > 0 && messages[0].role == GA_ROLE_SYSTEM)
             return (place){.at = 0};
         return (place){.at = 0, .insert = true};
@@ -76,7 +78,7 @@ static ga_status render_message(const ga_pack *pack, const ga_decision *d,
     }
     if (!rc)
         rc = render_block(pack, d, out, err);
-    if (!rc && p.block_first) {
+    if (!rc && p.block_first && old.len > 0) {
         rc = ga__buf_append(out, "\n\n", 2, err);
         if (!rc)
             rc = ga__buf_append(out, old.ptr, old.len, err);
@@ -106,8 +108,7 @@ ga_status ga_compose(const ga_pack *pack, const ga_decision *d,
     c->n = n;
     if (!rc && d->chosen > 0) {
         place p = find_place(messages, n, position);
-        ga_str old =
-            p.insert || p.at == n ? (ga_str){"", 0} : messages[p.at].text;
+        ga_str old = p.insert ? (ga_str){"", 0} : messages[p.at].text;
         rc = render_message(pack, d, p, old, &c->text, err);
         if (p.insert) {
             memmove(c->messages + p.at + 1, c->messages + p.at,

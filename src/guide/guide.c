@@ -103,17 +103,25 @@ static void score_risks(call *c)
     }
 }
 
+/* Nothing of an earlier call, nor of one that failed, is left. */
+static void forget(ga_decision *d)
+{
+    d->state = GA_DECISION_SKIPPED;
+    d->candidates = NULL;
+    d->chosen = d->count = 0;
+    d->unsafe = 0;
+    memset(d->risks, 0, sizeof(d->risks));
+    d->tokens = 0;
+    d->microseconds = 0;
+}
+
 /* Everything up to the scores; leaves the state SKIPPED without a query. */
 static ga_status score_conversation(call *c, const ga_pack *pack, ga_scratch *s,
                                     const ga_message *messages, size_t n,
                                     ga_error *err)
 {
     ga_decision *d = c->d;
-    d->state = GA_DECISION_SKIPPED;
-    d->chosen = d->count = 0;
-    d->unsafe = 0;
-    d->tokens = 0;
-    memset(d->risks, 0, sizeof(d->risks));
+    forget(d);
     ga__arena_reset(&d->arena);
     ga_status rc = check_messages(messages, n, err);
     if (!rc)
@@ -179,7 +187,17 @@ static bool may_be_candidate(const void *arg, size_t g)
            !is_pinned(c, g);
 }
 
-/* Pinned guidelines first, in the order given, then the best others. */
+static bool is_candidate(const ga_decision *d, size_t g)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->candidates[i].index == g)
+            return true;
+    }
+    return false;
+}
+
+/* Pinned guidelines first, in the order given, then the best others; the pinned
+ * ones alone where there is no query to score by. */
 static ga_status find_candidates(call *c, const ga_pack *pack, ga_error *err)
 {
     ga_decision *d = c->d;
@@ -199,8 +217,12 @@ static ga_status find_candidates(call *c, const ga_pack *pack, ga_error *err)
             return ga__fail(err, GA_NOTFOUND,
                             "the pack has no guideline '%.*s' to pin",
                             (int)(id.len < 128 ? id.len : 128), id.ptr);
-        d->candidates[d->count++] = (ga_candidate){.index = g, .pinned = true};
+        if (!is_candidate(d, g)) /* pinned twice is pinned */
+            d->candidates[d->count++] =
+                (ga_candidate){.index = g, .pinned = true};
     }
+    if (!c->scores)
+        return GA_OK;
     size_t n = ga__index_top(c->scores, c->pack->count, GA__CANDIDATES,
                              may_be_candidate, c, best);
     for (size_t i = 0; i < n; i++)
@@ -311,15 +333,13 @@ ga_status ga_guide(const ga_pack *pack, ga_scratch *s,
     ga_status rc = ga__guide_check_options(options, err);
     if (!rc)
         rc = score_conversation(&c, pack, s, messages, n, err);
-    if (!rc && decision->state == GA_DECISION_NONE)
+    if (!rc)
         rc = find_candidates(&c, pack, err);
     if (rc) {
-        decision->state = GA_DECISION_SKIPPED;
-        decision->chosen = decision->count = 0;
+        forget(decision);
         return rc;
     }
-    if (decision->state == GA_DECISION_NONE)
-        select_few(&c);
+    select_few(&c);
     decision->microseconds = now_us() - start;
     return GA_OK;
 }
@@ -334,8 +354,10 @@ ga_status ga_rank(const ga_pack *pack, ga_scratch *s,
     call c = {
         .pack = ga__pack_view(pack), .kernels = ga__kernels(), .d = decision};
     ga_status rc = score_conversation(&c, pack, s, messages, n, err);
-    if (rc)
+    if (rc) {
+        forget(decision);
         return rc;
+    }
     size_t G = c.pack->count;
     if (decision->state == GA_DECISION_SKIPPED) {
         for (size_t g = 0; g < G; g++) {

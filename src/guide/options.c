@@ -67,5 +67,7 @@ static const char *const state_names[] = {"guided", "none", "skipped"};
 
 const char *ga_decision_state_name(ga_decision_state state)
 {
-    return state_names[state];
+    return (unsigned)state < sizeof(state_names) / sizeof(*state_names)
+               ? state_names[state]
+               : NULL;
 }

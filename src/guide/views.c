@@ -15,6 +15,8 @@ enum {
      * view the end is looked up too: the question often stands behind what
      * was pasted. */
     VIEW_BYTES = 1200,
+    /* no encoder reads so far into a run of many turns */
+    HEAD_BYTES = 64 * VIEW_BYTES,
     /* earlier turns, cut from the front, in the view of the conversation */
     HISTORY_BYTES = 2 * VIEW_BYTES
 };
@@ -56,7 +58,7 @@ static ga_status append_turns(const ga_message *messages, size_t from,
         }
         if (!rc)
             rc = ga__buf_append(out, text.ptr, head, err);
-        if (!rc)
+        if (!rc && tail > 0)
             rc = ga__buf_append(out, text.ptr + text.len - tail, tail, err);
     }
     return rc;
@@ -103,7 +105,7 @@ ga_status ga__guide_views(const ga_message *messages, size_t n, ga_decision *d,
     if (rc)
         return rc;
     ga_str turns = {d->text.ptr + start, d->text.len - start};
-    add_view(d, turns);
+    add_view(d, (ga_str){turns.ptr, ga__utf8_prefix(turns, HEAD_BYTES)});
     if (turns.len > VIEW_BYTES) {
         size_t keep = ga__utf8_suffix(turns, VIEW_BYTES);
         add_view(d, (ga_str){turns.ptr + turns.len - keep, keep});

@@ -85,10 +85,12 @@ size_t ga__index_top(const float *scores, size_t G, size_t k,
 float ga__index_cosine(const ga_kernels *kernels, const float *a,
                        const float *b, size_t H)
 {
-    float aa = kernels->dot(a, a, H), bb = kernels->dot(b, b, H);
+    /* in double: the product of two small squares would be zero as a float */
+    double aa = (double)kernels->dot(a, a, H);
+    double bb = (double)kernels->dot(b, b, H);
     if (aa <= 0 || bb <= 0)
         return 0;
-    return kernels->dot(a, b, H) / sqrtf(aa * bb);
+    return (float)((double)kernels->dot(a, b, H) / sqrt(aa * bb));
 }
 
 static uint32_t root_of(const uint32_t *cluster, uint32_t g)

@@ -9,13 +9,19 @@
 #include "base/error.h"
 #include "llm/request.h"
 #include "llm/sse.h"
+#include "llm/url.h"
 
 enum { POLL_MS = 100, MOST_WAIT_S = 60 };
+
+/* Behind "[DONE]" only the end of the transfer can come, which leaves the
+ * connection for the next request; not every server ends it. */
+static const double END_WAIT_S = 0.25;
 
 struct ga_llm {
     CURLM *multi;
     struct curl_slist *headers;
-    char *chat_url, *health_url, *models_url, *model;
+    char *model;
+    ga_llm_urls urls;
     ga_llm_options options;
 };
 
@@ -30,6 +36,8 @@ typedef struct {
     ga_sse sse;
     bool streamed, done, handed_out;
     double started;     /* this try */
+    double heard;       /* when a byte last came or went */
+    curl_off_t moved;   /* bytes so far, both ways */
     double retry_at;    /* 0: in flight or over */
     double retry_after; /* seconds, as the server asked; -1: it did not */
     bool over;
@@ -58,21 +66,6 @@ void ga__llm_options_init(ga_llm_options *options)
     };
 }
 
-/* base (without a trailing slash or /v1) + path, or NULL. */
-static char *make_url(const char *base, const char *path)
-{
-    size_t n = strlen(base);
-    while (n > 0 && base[n - 1] == '/')
-        n--;
-    if (n > 3 && memcmp(base + n - 3, "/v1", 3) == 0)
-        n -= 3;
-    size_t bytes = n + strlen(path) + 1;
-    char *url = malloc(bytes);
-    if (url)
-        snprintf(url, bytes, "%.*s%s", (int)n, base, path);
-    return url;
-}
-
 static bool add_header(struct curl_slist **list, const char *name,
                        const char *value)
 {
@@ -88,39 +81,40 @@ static bool add_header(struct curl_slist **list, const char *name,
     return grown != NULL;
 }
 
+static bool make_headers(ga_llm *llm, const char *key)
+{
+    return add_header(&llm->headers, "Content-Type: ", "application/json") &&
+           add_header(&llm->headers,
+                      "Accept: ", "text/event-stream, application/json") &&
+           add_header(&llm->headers, "Expect:", "") &&
+           (!key || add_header(&llm->headers, "Authorization: Bearer ", key));
+}
+
 ga_status ga__llm_open(const ga_llm_options *options, ga_llm **out,
                        ga_error *err)
 {
     *out = NULL;
-    const char *url = options->url;
-    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return ga__fail(err, GA_INVAL,
-                        "'%s' is no URL of a server: http://HOST:PORT or "
-                        "https://HOST",
-                        url);
     if (options->key && strpbrk(options->key, "\r\n"))
         return ga__fail(err, GA_INVAL, "the key has a line break in it");
     ga_llm *llm = ga__calloc(1, sizeof(*llm));
     if (!llm)
         return ga__fail_nomem(err, sizeof(*llm));
     llm->options = *options;
-    llm->chat_url = make_url(url, "/v1/chat/completions");
-    llm->health_url = make_url(url, "/health");
-    llm->models_url = make_url(url, "/v1/models");
-    if (options->model)
+    /* waiting for a connection is waiting too */
+    if (options->idle_timeout_s < options->connect_timeout_ms / 1000)
+        llm->options.connect_timeout_ms = options->idle_timeout_s * 1000;
+    ga_status rc = ga__llm_urls_make(options->url, &llm->urls, err);
+    if (!rc && options->model) {
         llm->model = ga__strndup(options->model, strlen(options->model));
-    llm->multi = curl_multi_init();
-    bool ok = llm->chat_url && llm->health_url && llm->models_url &&
-              llm->multi && (llm->model || !options->model) &&
-              add_header(&llm->headers, "Content-Type: ", "application/json") &&
-              add_header(&llm->headers,
-                         "Accept: ", "text/event-stream, application/json") &&
-              add_header(&llm->headers, "Expect:", "");
-    if (ok && options->key)
-        ok = add_header(&llm->headers, "Authorization: Bearer ", options->key);
-    if (!ok) {
+        if (!llm->model)
+            rc = ga__fail_nomem(err, strlen(options->model));
+    }
+    llm->multi = rc ? NULL : curl_multi_init();
+    if (!rc && (!llm->multi || !make_headers(llm, options->key)))
+        rc = ga__fail_nomem(err, sizeof(*llm));
+    if (rc) {
         ga__llm_close(llm);
-        return ga__fail_nomem(err, sizeof(*llm));
+        return rc;
     }
     *out = llm;
     return GA_OK;
@@ -132,26 +126,36 @@ void ga__llm_close(ga_llm *llm)
         return;
     curl_multi_cleanup(llm->multi);
     curl_slist_free_all(llm->headers);
+    ga__llm_urls_free(&llm->urls);
     free(llm->model);
-    free(llm->models_url);
-    free(llm->health_url);
-    free(llm->chat_url);
     free(llm);
+}
+
+/* Is it the header `name` (with its colon)?  Its value as a string then. */
+static bool header_is(ga_str line, const char *name, char *value, size_t size)
+{
+    size_t n = strlen(name);
+    if (line.len < n || strncasecmp(line.ptr, name, n) != 0)
+        return false;
+    while (n < line.len && (line.ptr[n] == ' ' || line.ptr[n] == '\t'))
+        n++;
+    snprintf(value, size, "%.*s", (int)(line.len - n), line.ptr + n);
+    return true;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 {
     flight *f = arg;
-    size_t n = size * count;
-    if (n > 12 && strncasecmp(bytes, "retry-after:", 12) == 0)
-        f->retry_after = strtod(bytes + 12, NULL); /* a date gives 0 */
-    if (n > 13 && strncasecmp(bytes, "content-type:", 13) == 0) {
-        const char *value = bytes + 13;
-        while (*value == ' ')
-            value++;
-        f->streamed = strncasecmp(value, "text/event-stream", 17) == 0;
+    ga_str line = {bytes, size * count};
+    char value[64], *end;
+    if (header_is(line, "retry-after:", value, sizeof(value))) {
+        double seconds = strtod(value, &end);
+        if (end != value) /* not a date */
+            f->retry_after = seconds;
     }
-    return n;
+    if (header_is(line, "content-type:", value, sizeof(value)))
+        f->streamed = strncasecmp(value, "text/event-stream", 17) == 0;
+    return line.len;
 }
 
 static ga_status on_event(void *arg, ga_str data)
@@ -172,19 +176,36 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *arg)
     flight *f = arg;
     ga_str s = {bytes, size * count};
     long http = 0;
+    if (f->done)
+        return s.len;
     curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &http);
     ga_llm_answer *a = f->answer;
     if (http == 200 && f->streamed)
         a->status = ga__sse_feed(&f->sse, s, on_event, f, &a->error);
     else
         a->status = ga__buf_append(&f->plain, s.ptr, s.len, &a->error);
+    if (a->status == GA_LIMIT)
+        ga__error_prefix(&a->error, "the answer of '%s'", f->llm->urls.shown);
     if (f->request->piece && a->text.len > 0)
         f->handed_out = true;
     return a->status ? 0 : s.len; /* 0 ends the transfer */
 }
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c,
-                       curl_off_t d)
+static int on_progress(void *arg, curl_off_t a, curl_off_t down, curl_off_t b,
+                       curl_off_t up)
+{
+    flight *f = arg;
+    (void)a, (void)b;
+    if (down + up != f->moved) {
+        f->moved = down + up;
+        f->heard = now_s();
+    }
+    return canceled(f->llm);
+}
+
+/* The same while nobody waits for an answer. */
+static int on_ready_progress(void *arg, curl_off_t a, curl_off_t b,
+                             curl_off_t c, curl_off_t d)
 {
     (void)a, (void)b, (void)c, (void)d;
     return canceled(arg);
@@ -203,11 +224,9 @@ static CURL *new_easy(ga_llm *llm, const char *url)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)o->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)o->total_timeout_s);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)o->idle_timeout_s);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, llm);
+    if (llm->urls.local)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     return easy;
 }
 
@@ -222,10 +241,11 @@ static ga_status begin(flight *f)
     f->streamed = f->done = false;
     f->retry_at = 0;
     f->retry_after = -1;
-    f->started = now_s();
+    f->moved = 0;
+    f->started = f->heard = now_s();
     a->status = GA_OK;
     a->tries++;
-    f->easy = new_easy(f->llm, f->llm->chat_url);
+    f->easy = new_easy(f->llm, f->llm->urls.chat);
     if (!f->easy)
         return ga__fail_nomem(&a->error, 0);
     curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -235,6 +255,8 @@ static ga_status begin(flight *f)
     curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
     curl_easy_setopt(f->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(f->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(f->easy, CURLOPT_XFERINFODATA, f);
     curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
     if (curl_multi_add_handle(f->llm->multi, f->easy)) {
         curl_easy_cleanup(f->easy);
@@ -253,23 +275,36 @@ static void drop_easy(flight *f)
     f->easy = NULL;
 }
 
+static bool connected(const flight *f)
+{
+    curl_off_t us = 0;
+    curl_easy_getinfo(f->easy, CURLINFO_CONNECT_TIME_T, &us);
+    return us > 0;
+}
+
 /* What the transport says, when the answer itself raised no objection. */
 static ga_status transport_status(flight *f, CURLcode code)
 {
     ga_error *err = &f->answer->error;
-    const char *url = f->llm->chat_url;
+    const char *url = f->llm->urls.shown;
+    const ga_llm_options *o = &f->llm->options;
+    if (f->done) /* what came behind the answer does not matter */
+        return GA_OK;
     if (canceled(f->llm))
         return ga__fail(err, GA_CANCELED, "canceled");
     switch (code) {
     case CURLE_OK:
         return GA_OK;
     case CURLE_OPERATION_TIMEDOUT:
-        if (f->answer->text.len == 0 &&
-            now_s() - f->started < f->llm->options.idle_timeout_s &&
-            now_s() - f->started < f->llm->options.total_timeout_s)
+        if (!connected(f))
             return ga__fail(err, GA_UNAVAILABLE, "cannot reach '%s' in %u ms",
-                            url, f->llm->options.connect_timeout_ms);
-        return ga__fail(err, GA_TIMEOUT, "'%s' stopped answering", url);
+                            url, o->connect_timeout_ms);
+        if (now_s() - f->started >= o->total_timeout_s)
+            return ga__fail(err, GA_TIMEOUT, "'%s' took more than %u seconds",
+                            url, o->total_timeout_s);
+        return ga__fail(err, GA_TIMEOUT,
+                        "'%s' stopped answering: nothing for %u seconds", url,
+                        o->idle_timeout_s);
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -293,7 +328,7 @@ static ga_status answer_status(flight *f, long http)
         bool later = http == 408 || http == 429 || http >= 500;
         ga__llm_reason(body, reason, sizeof(reason));
         return ga__fail(&a->error, later ? GA_UNAVAILABLE : GA_INVAL,
-                        "'%s' answered %ld: %s", f->llm->chat_url, http,
+                        "'%s' answered %ld: %s", f->llm->urls.shown, http,
                         reason);
     }
     if (!f->streamed)
@@ -301,7 +336,7 @@ static ga_status answer_status(flight *f, long http)
     if (!f->done && a->finish[0] == '\0')
         return ga__fail(&a->error, GA_UNAVAILABLE,
                         "'%s' ended its answer in the middle",
-                        f->llm->chat_url);
+                        f->llm->urls.shown);
     return GA_OK;
 }
 
@@ -329,9 +364,11 @@ static void finish_try(flight *f, CURLcode code)
     f->retry_at = now_s() + wait;
 }
 
-static void collect_finished(ga_llm *llm)
+/* Has any try ended? */
+static bool collect_finished(ga_llm *llm)
 {
     int left;
+    bool any = false;
     CURLMsg *message;
     while ((message = curl_multi_info_read(llm->multi, &left))) {
         flight *f = NULL;
@@ -340,7 +377,20 @@ static void collect_finished(ga_llm *llm)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&f);
         finish_try(f, code);
+        any = true;
     }
+    return any;
+}
+
+/* End a try that waits for nothing.  Connecting has its own limit, and curl's
+ * for slow transfers is an average over seconds. */
+static void check_silence(flight *f)
+{
+    double silent = now_s() - f->heard;
+    if (f->done && silent >= END_WAIT_S)
+        finish_try(f, CURLE_OK);
+    else if (silent >= f->llm->options.idle_timeout_s && connected(f))
+        finish_try(f, CURLE_OPERATION_TIMEDOUT);
 }
 
 /* Begin what is due; true while anything is in flight or waiting. */
@@ -357,7 +407,9 @@ static bool drive(ga_llm *llm, flight *flights, size_t count)
             f->over = true;
             continue;
         }
-        if (!f->easy && now_s() >= f->retry_at) {
+        if (f->easy) {
+            check_silence(f);
+        } else if (now_s() >= f->retry_at) {
             f->answer->status = begin(f);
             f->over = f->answer->status != GA_OK;
         }
@@ -387,10 +439,11 @@ ga_status ga__llm_chat(ga_llm *llm, const ga_llm_request *requests,
     }
     while (drive(llm, flights, count)) {
         int running;
-        if (curl_multi_perform(llm->multi, &running) ||
-            curl_multi_poll(llm->multi, NULL, 0, POLL_MS, NULL))
+        if (curl_multi_perform(llm->multi, &running))
             break; /* out of memory or descriptors: nothing more can be done */
-        collect_finished(llm);
+        if (!collect_finished(llm) &&
+            curl_multi_poll(llm->multi, NULL, 0, POLL_MS, NULL))
+            break;
     }
     for (size_t i = 0; i < count; i++) {
         flight *f = &flights[i];
@@ -427,6 +480,8 @@ static long get(ga_llm *llm, const char *url, CURLcode *code)
         return 0;
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_bytes);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, 5L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_ready_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, llm);
     *code = curl_easy_perform(easy);
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &http);
     curl_easy_cleanup(easy);
@@ -436,14 +491,14 @@ static long get(ga_llm *llm, const char *url, CURLcode *code)
 ga_status ga__llm_ready(ga_llm *llm, ga_error *err)
 {
     CURLcode code;
-    long http = get(llm, llm->health_url, &code);
+    long http = get(llm, llm->urls.health, &code);
     if (code == CURLE_OK && http == 404)
-        http = get(llm, llm->models_url, &code);
+        http = get(llm, llm->urls.models, &code);
     if (code)
         return ga__fail(err, GA_UNAVAILABLE, "cannot reach '%s': %s",
-                        llm->health_url, curl_easy_strerror(code));
+                        llm->urls.shown, curl_easy_strerror(code));
     if (http != 200)
         return ga__fail(err, GA_UNAVAILABLE, "'%s' answered %ld",
-                        llm->health_url, http);
+                        llm->urls.shown, http);
     return GA_OK;
 }

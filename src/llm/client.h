@@ -16,7 +16,7 @@ typedef struct {
     const char *url;             /* of the server, with or without /v1 */
     const char *key;             /* bearer token; NULL for none */
     const char *model;           /* NULL: the server's first one */
-    unsigned connect_timeout_ms; /* 5,000 */
+    unsigned connect_timeout_ms; /* 5,000; no more than the next */
     unsigned idle_timeout_s;     /* without a byte: 120 */
     unsigned total_timeout_s;    /* of one try: 600 */
     unsigned tries;              /* 3 */

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -52,6 +52,35 @@ static json_t *messages_json(const ga_llm_request *r)
     return list;
 }
 
+typedef struct {
+    ga_buf *out;
+    ga_status rc;
+    ga_error *err;
+} dump_target;
+
+static int dump_bytes(const char *bytes, size_t len, void *arg)
+{
+    dump_target *t = arg;
+    if (!t->rc)
+        t->rc = ga__buf_append(t->out, bytes, len, t->err);
+    return t->rc ? -1 : 0;
+}
+
+/* json_dumps would leave out what it has no memory for: the first failure is
+ * remembered here. */
+static ga_status dump(const json_t *body, ga_buf *out, ga_error *err)
+{
+    dump_target t = {out, GA_OK, err};
+    size_t before = out->len;
+    if (json_dump_callback(body, dump_bytes, &t, JSON_COMPACT) && !t.rc)
+        t.rc = ga__fail_nomem(err, 0);
+    if (t.rc && out->ptr) {
+        out->len = before;
+        out->ptr[before] = '\0';
+    }
+    return t.rc;
+}
+
 ga_status ga__llm_body(const ga_llm_request *r, const char *model, ga_buf *out,
                        ga_error *err)
 {
@@ -71,12 +100,8 @@ ga_status ga__llm_body(const ga_llm_request *r, const char *model, ga_buf *out,
     if (ok && r->repeat_penalty > 0)
         ok = !json_object_set_new(body, "repeat_penalty",
                                   json_real(r->repeat_penalty));
-    char *text = ok ? json_dumps(body, JSON_COMPACT) : NULL;
+    rc = ok ? dump(body, out, err) : ga__fail_nomem(err, 0);
     json_decref(body);
-    if (!text)
-        return ga__fail_nomem(err, 0);
-    rc = ga__buf_str(out, text, err);
-    free(text);
     return rc;
 }
 

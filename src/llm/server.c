@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "llm/client.h"
+#include "llm/request.h"
 
 enum { LOG_TAIL = 300, STOP_MS = 2000, TICK_MS = 50, ATTEMPTS = 3 };
 
@@ -93,23 +94,40 @@ static void become_server(const ga_llm_server_options *o, int log, int port,
     _exit(127);
 }
 
-/* The last line that the server wrote, for the message. */
+/* The last that the server wrote, fit for a message. */
 static void last_words(int log, char *out, size_t size)
 {
+    char bytes[LOG_TAIL];
     off_t end = lseek(log, 0, SEEK_END);
-    off_t from = end > (off_t)size - 1 ? end - (off_t)size + 1 : 0;
-    ssize_t n = pread(log, out, size - 1, from);
-    out[n > 0 ? n : 0] = '\0';
-    for (char *p = out; *p; p++)
-        *p = (unsigned char)*p < ' ' ? ' ' : *p;
+    off_t from = end > LOG_TAIL ? end - LOG_TAIL : 0;
+    ssize_t n = pread(log, bytes, sizeof(bytes), from);
+    ssize_t start = 0; /* behind the rest of a character that was cut */
+    while (start < n && ((unsigned char)bytes[start] & 0xC0u) == 0x80u)
+        start++;
+    if (start < n)
+        ga__llm_reason((ga_str){bytes + start, (size_t)(n - start)}, out, size);
+    else
+        snprintf(out, size, "(it said nothing)");
 }
 
 static bool ended(ga_llm_server *s)
 {
     int status;
-    if (s->pid > 0 && waitpid(s->pid, &status, WNOHANG) == s->pid)
+    if (s->pid == 0)
+        return true;
+    pid_t got = waitpid(s->pid, &status, WNOHANG);
+    /* no such child: it is gone, and the kernel has collected it because
+     * whoever started us had it ignore SIGCHLD */
+    if (got == s->pid || (got < 0 && errno == ECHILD))
         s->pid = 0;
     return s->pid == 0;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void sleep_ms(unsigned ms)
@@ -129,13 +147,14 @@ static ga_status wait_until_ready(const ga_llm_server_options *o,
     ga_status rc = ga__llm_open(&client, &llm, err);
     if (rc)
         return rc;
-    for (unsigned waited = 0;; waited += TICK_MS) {
+    double deadline = now_s() + o->timeout_s;
+    for (;;) {
         if (o->cancel && *o->cancel) {
             rc = ga__fail(err, GA_CANCELED, "canceled");
             break;
         }
         if (ended(s)) {
-            char words[LOG_TAIL];
+            char words[LOG_TAIL + 1];
             last_words(s->log, words, sizeof(words));
             rc = ga__fail(err, GA_UNAVAILABLE, "'%s' ended at once: %s",
                           o->binary, words);
@@ -144,7 +163,7 @@ static ga_status wait_until_ready(const ga_llm_server_options *o,
         rc = ga__llm_ready(llm, err);
         if (!rc)
             break;
-        if (waited >= o->timeout_s * 1000) {
+        if (now_s() >= deadline) {
             rc = ga__fail(err, GA_TIMEOUT, "'%s' was not ready in %u seconds",
                           o->binary, o->timeout_s);
             break;

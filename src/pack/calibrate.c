@@ -27,12 +27,14 @@ enum {
 };
 
 /* Ordinary prompts that may get a safety guideline. */
-static const double GUARDED_MOST = 0.02;
+static const double GUARDED_MOST = 0.05;
 
-/* Measured with all-MiniLM-L6-v2 and a library without triggers: raw scores
- * are cosines less one half there. */
-static const ga_pack_calibration text_only = {
-    .scale = 14, .offset = -1, .threshold = 0.25F, .safety_threshold = 0.25F};
+/* Measured with all-MiniLM-L6-v2 on the starter library without its triggers,
+ * which were the queries: raw scores are cosines less one half, centred. */
+static const ga_pack_calibration text_only = {.scale = 15.4F,
+                                              .offset = -5.67F,
+                                              .threshold = 0.05F,
+                                              .safety_threshold = 0.17F};
 
 typedef struct {
     size_t S;       /* sampled triggers */
@@ -90,6 +92,15 @@ static float score_left_out(const ga_kernels *kernels, const ga_fit_input *in,
                           l->q * l->q * l->xz));
 }
 
+static void centre(float *row, size_t G)
+{
+    double mean = 0;
+    for (size_t g = 0; g < G; g++)
+        mean += (double)row[g] / (double)G;
+    for (size_t g = 0; g < G; g++)
+        row[g] -= (float)(ga__fit_centring(G) * mean);
+}
+
 static ga_status score_pairs(const ga_kernels *kernels, const ga_fit_input *in,
                              const ga_fit *fit, pairs *p, ga_error *err)
 {
@@ -110,9 +121,10 @@ static ga_status score_pairs(const ga_kernels *kernels, const ga_fit_input *in,
             if (i % step)
                 continue;
             leave_out_trigger(kernels, in, fit, i, first, n, &l);
+            float *row = p->scores + p->S * in->G;
             for (size_t h = 0; h < in->G && !l.alone; h++)
-                p->scores[p->S * in->G + h] =
-                    score_left_out(kernels, in, fit, &l, h, h == g);
+                row[h] = score_left_out(kernels, in, fit, &l, h, h == g);
+            centre(row, in->G);
             p->sample[p->S] = i;
             p->S += !l.alone;
         }
@@ -276,7 +288,7 @@ ga_status ga__fit_calibrate(const ga_kernels *kernels, const ga_fit_input *in,
     if (in->N < GA_FIT_LEAST || in->G < 2)
         return GA_OK;
     ga_status rc = score_pairs(kernels, in, fit, &p, err);
-    if (rc)
+    if (rc || p.S == 0)
         goto out;
     fit_logistic(in, &p, out);
     out->threshold = best_threshold(in, &p, out, true);

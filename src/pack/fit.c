@@ -70,7 +70,8 @@ static void covariance(const ga_fit_input *in, double *cov, double *scratch,
     for (size_t j = 0; j < H; j++)
         trace += cov[j * H + j];
     double keep = 0, scale = 0;
-    if (freedom >= GA_FIT_LEAST / 2 && trace > 0) {
+    /* triggers that are all alike differ by rounding only */
+    if (freedom >= GA_FIT_LEAST / 2 && trace > 1e-9 * (double)freedom) {
         keep = 1 - (double)in->shrinkage;
         scale = (double)H / trace;
     }
@@ -153,4 +154,31 @@ out:
     free(tmp);
     free(cov);
     return rc;
+}
+
+double ga__fit_centring(size_t G)
+{
+    enum { FEW = 8 };
+    return (double)G / (double)(G + FEW);
+}
+
+ga_status ga__fit_centre(const ga_fit_input *in, ga_fit *fit, ga_error *err)
+{
+    size_t H = in->H;
+    double share = ga__fit_centring(in->G), bias = 0;
+    double *mean = ga__calloc(H, sizeof(*mean));
+    if (!mean)
+        return ga__fail_nomem(err, H * sizeof(*mean));
+    for (size_t g = 0; g < in->G; g++) {
+        for (size_t j = 0; j < H; j++)
+            mean[j] += (double)fit->vectors[g * H + j] / (double)in->G;
+        bias += (double)fit->biases[g] / (double)in->G;
+    }
+    for (size_t g = 0; g < in->G; g++) {
+        for (size_t j = 0; j < H; j++)
+            fit->vectors[g * H + j] -= (float)(share * mean[j]);
+        fit->biases[g] -= (float)(share * bias);
+    }
+    free(mean);
+    return GA_OK;
 }

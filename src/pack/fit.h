@@ -49,10 +49,20 @@ typedef struct {
 ga_status ga__fit_vectors(const ga_kernels *kernels, const ga_fit_input *in,
                           ga_fit *fit, ga_error *err);
 
-/* Turn raw scores into estimates and choose the thresholds, by the scores that
- * each trigger gets when it is left out.  Without enough triggers (fewer than
- * GA_FIT_LEAST) the constants measured for retrieval by text alone are used
- * and the report counts none. */
+/* Subtract the mean score over the library from every score.  A score says
+ * little by itself, since long prompts score higher everywhere; how much it
+ * stands out says more: average precision over left-out triggers of the starter
+ * library 0.091 instead of 0.057.  The mean is linear in the prompt, so it goes
+ * into vectors and biases and costs nothing in serving.  Over few guidelines it
+ * is the mean of nothing much, so only a share of it counts, G / (G + 8). */
+double ga__fit_centring(size_t G);
+ga_status ga__fit_centre(const ga_fit_input *in, ga_fit *fit, ga_error *err);
+
+/* Turn centred scores into estimates and choose the thresholds, by the scores
+ * that each trigger gets when it is left out.  Without enough triggers (fewer
+ * than GA_FIT_LEAST) the constants measured for retrieval by text alone are
+ * used and the report counts none.  fit is as ga__fit_vectors left it, not yet
+ * centred. */
 enum { GA_FIT_LEAST = 200 };
 ga_status ga__fit_calibrate(const ga_kernels *kernels, const ga_fit_input *in,
                             const ga_fit *fit, ga_pack_calibration *out,

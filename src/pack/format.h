@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "packs are mapped as they are, which needs a little-endian machine"
 #endif
@@ -20,6 +22,13 @@
 #define GA_PACK_MAGIC "GAPACK\r\n"
 
 enum { GA_PACK_VERSION = 1, GA_PACK_ALIGN = 64 };
+
+/* The greatest magnitude of a number in a pack: products of two of them can be
+ * summed over every dimension without becoming infinite. */
+#define GA_PACK_MOST 1e15F
+
+/* Tokens of a guideline: at most one a byte, and its line's start and end. */
+#define GA_PACK_MOST_TOKENS (GA_MAX_TITLE_BYTES + GA_MAX_GUIDELINE_BYTES + 4)
 
 typedef struct {
     char magic[8];

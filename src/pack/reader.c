@@ -99,11 +99,11 @@ static ga_status find_sections(ga_pack *pack, ga_error *err)
     return GA_OK;
 }
 
-static bool finite_floats(ga_str section)
+static bool good_floats(ga_str section)
 {
     const float *p = (const void *)section.ptr;
     for (size_t i = 0; i < section.len / sizeof(*p); i++) {
-        if (!isfinite(p[i]))
+        if (!(fabsf(p[i]) <= GA_PACK_MOST)) /* nor a NaN */
             return false;
     }
     return true;
@@ -127,10 +127,10 @@ static ga_status check_shapes(ga_pack *pack, ga_error *err)
     if (s[GA_PACK_CALIBRATION].len != sizeof(ga_pack_calibration))
         return damaged(err, "wrong size of section 'calibration'");
     for (int i = GA_PACK_VECTORS; i <= GA_PACK_CALIBRATION; i++) {
-        if (!finite_floats(s[i]))
+        if (!good_floats(s[i]))
             return ga__fail(err, GA_FORMAT,
-                            "damaged pack: a number in section '%s' is not "
-                            "finite",
+                            "damaged pack: a number in section '%s' is out of "
+                            "range",
                             section_names[i]);
     }
     if (ga__utf8_invalid_at(s[GA_PACK_TEMPLATE]) < s[GA_PACK_TEMPLATE].len)
@@ -150,9 +150,10 @@ static ga_status check_shapes(ga_pack *pack, ga_error *err)
     return GA_OK;
 }
 
-static bool good_string(ga_str pool, uint32_t at, uint32_t len)
+/* The limit also bounds the work of many rows that share the same bytes. */
+static bool good_string(ga_str pool, uint32_t at, uint32_t len, size_t most)
 {
-    if (at > pool.len || len > pool.len - at)
+    if (len > most || at > pool.len || len > pool.len - at)
         return false;
     ga_str s = {pool.ptr + at, len};
     return ga__utf8_invalid_at(s) == len;
@@ -177,12 +178,14 @@ static ga_status check_rows(ga_pack *pack, ga_error *err)
     ga_str pool = pack->sections[GA_PACK_STRINGS];
     for (size_t i = 0; i < v->count; i++) {
         const ga_pack_row *r = &v->rows[i];
-        if (!good_string(pool, r->id_at, r->id_len) ||
-            !good_string(pool, r->title_at, r->title_len) ||
-            !good_string(pool, r->text_at, r->text_len) ||
-            !good_string(pool, r->scope_at, r->scope_len) || r->id_len == 0 ||
-            r->id_len > GA_MAX_ID_BYTES || r->kind > GA_KIND_QUALITY ||
-            r->priority > 9 || r->risks >> GA_RISK_COUNT)
+        if (!good_string(pool, r->id_at, r->id_len, GA_MAX_ID_BYTES) ||
+            !good_string(pool, r->title_at, r->title_len, GA_MAX_TITLE_BYTES) ||
+            !good_string(pool, r->text_at, r->text_len,
+                         GA_MAX_GUIDELINE_BYTES) ||
+            !good_string(pool, r->scope_at, r->scope_len,
+                         GA_MAX_TAGS * (GA_MAX_TAG_BYTES + 1)) ||
+            r->id_len == 0 || r->kind > GA_KIND_QUALITY || r->priority > 9 ||
+            r->risks >> GA_RISK_COUNT || r->tokens > GA_PACK_MOST_TOKENS)
             return ga__fail(err, GA_FORMAT, "damaged pack: guideline %zu", i);
         /* the writer sorts by id, which also rules out duplicates */
         if (i > 0 && compare_str(row_id(v, i - 1), row_id(v, i)) >= 0)

@@ -21,9 +21,10 @@ static double logistic(double x)
     return 1 / (1 + exp(-x));
 }
 
-/* One output over the prompts outside `fold` (FOLDS: over all).  Both classes
- * weigh the same, so that the estimate does not depend on how many prompts of
- * each kind a library happens to have.  w: [H + 1]; v, grad: [H + 1]. */
+/* One output over the prompts outside `fold` (FOLDS: over all).  For "unsafe"
+ * both classes weigh the same, so that the estimate does not depend on how many
+ * prompts of each kind a library happens to have; a type is as rare as it is.
+ * w: [H + 1]; v, grad: [H + 1]. */
 static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
                        unsigned bit, unsigned fold, float *w, float *v,
                        double *grad)
@@ -39,6 +40,12 @@ static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
         w[H] = count[1] ? -NEVER : NEVER;
         return;
     }
+    double all = (double)(count[0] + count[1]);
+    double weight[2] = {1 / all, 1 / all};
+    if (bit == 0) {
+        weight[0] = 0.5 / (double)count[0];
+        weight[1] = 0.5 / (double)count[1];
+    }
     const double rate = 1 / (0.5 + WEIGHT_DECAY);
     double momentum = 1;
     for (int step = 0; step < STEPS; step++) {
@@ -49,7 +56,7 @@ static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
             const float *x = in->prompts + i * H;
             unsigned y = in->labels[i] >> bit & 1u;
             double q = logistic((double)kernels->dot(x, v, H) + (double)v[H]);
-            double r = (q - y) * 0.5 / (double)count[y];
+            double r = (q - y) * weight[y];
             for (size_t j = 0; j < H; j++)
                 grad[j] += r * (double)x[j];
             grad[H] += r;
@@ -78,30 +85,42 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* AUROC as the share of (unsafe, harmless) pairs in the right order; ties are
- * broken by the sort, which is fair enough for estimates of this precision. */
+/* The least float above a double: thresholds are stored as floats. */
+static float float_above(double x)
+{
+    float f = (float)x;
+    return (double)f > x ? f : nextafterf(f, INFINITY);
+}
+
+/* AUROC as the share of (unsafe, harmless) pairs in the right order, in which
+ * equal estimates count half (Mann and Whitney, 1947). */
 static void judge(held_out *rows, size_t N, float *risky, ga_risk_report *r)
 {
-    size_t unsafe = 0, ordered = 0, harmless = 0;
+    size_t unsafe = 0, harmless = 0;
+    double ordered = 0;
     qsort(rows, N, sizeof(*rows), descending);
-    for (size_t i = 0; i < N; i++) {
-        unsafe += rows[i].unsafe;
-        ordered += rows[i].unsafe ? 0 : unsafe;
+    for (size_t i = 0, end; i < N; i = end) {
+        size_t alike = 0;
+        for (end = i; end < N && rows[end].estimate == rows[i].estimate; end++)
+            alike += rows[end].unsafe;
+        ordered +=
+            (double)(end - i - alike) * ((double)unsafe + 0.5 * (double)alike);
+        unsafe += alike;
+        harmless += end - i - alike;
     }
-    harmless = N - unsafe;
     *r = (ga_risk_report){.prompts = N, .unsafe = unsafe};
     *risky = 0.5F;
     if (unsafe == 0 || harmless == 0)
         return;
-    r->auroc = (double)ordered / ((double)unsafe * (double)harmless);
-    size_t allowed = (size_t)(FALSE_ALARMS * (double)harmless), seen = 0;
-    size_t i = 0;
-    while (i < N && (rows[i].unsafe || seen++ < allowed))
+    r->auroc = ordered / ((double)unsafe * (double)harmless);
+    /* above the first harmless one that is one too many */
+    size_t allowed = (size_t)(FALSE_ALARMS * (double)harmless), i = 0, seen = 0;
+    while (rows[i].unsafe || seen++ < allowed)
         i++;
+    *risky = float_above(rows[i].estimate);
     for (size_t k = 0; k < i; k++)
-        r->recall += rows[k].unsafe;
+        r->recall += rows[k].unsafe && rows[k].estimate >= (double)*risky;
     r->recall /= (double)unsafe;
-    *risky = i > 0 ? (float)rows[i - 1].estimate : 1;
 }
 
 ga_status ga__risk_fit(const ga_kernels *kernels, const ga_risk_input *in,

@@ -1,12 +1,14 @@
 /* writer.c: making a pack from the guidelines of a library. */
 #include "pack/writer.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/sha256.h"
+#include "base/utf8.h"
 #include "encoder/encoder.h"
 #include "index/index.h"
 #include "pack/render.h"
@@ -54,6 +56,57 @@ static int by_id(const void *a, const void *b)
     return c ? c : (x.len > y.len) - (x.len < y.len);
 }
 
+static bool good_text(ga_str s, size_t most)
+{
+    return s.len <= most && ga__utf8_invalid_at(s) == s.len;
+}
+
+/* What the reader would refuse is not written.  A library has checked its
+ * records, with better messages. */
+static ga_status check_record(const ga_guideline *g, ga_error *err)
+{
+    const char *what = NULL;
+    if (g->id.len == 0 || !good_text(g->id, GA_MAX_ID_BYTES))
+        what = "id";
+    else if (!good_text(g->title, GA_MAX_TITLE_BYTES))
+        what = "title";
+    else if (!good_text(g->text, GA_MAX_GUIDELINE_BYTES))
+        what = "text";
+    else if (g->scope.count > GA_MAX_TAGS)
+        what = "scope";
+    else if (g->kind > GA_KIND_QUALITY)
+        what = "kind";
+    else if (g->priority > 9)
+        what = "priority";
+    for (size_t i = 0; !what && i < g->scope.count; i++) {
+        ga_str s = g->scope.items[i];
+        if (!good_text(s, GA_MAX_TAG_BYTES) || s.len == 0 ||
+            memchr(s.ptr, '\n', s.len))
+            what = "scope";
+    }
+    if (!what)
+        return GA_OK;
+    return ga__fail(err, GA_INVAL, "guideline '%.*s': \"%s\" cannot be packed",
+                    (int)ga__utf8_prefix(g->id, GA_MAX_ID_BYTES), g->id.ptr,
+                    what);
+}
+
+static ga_status check_options(const ga_pack_options *o, ga_error *err)
+{
+    if (!(o->text_weight >= 0 && o->text_weight <= GA_PACK_MOST))
+        return ga__fail(err, GA_INVAL, "text weight is %g: at least 0",
+                        (double)o->text_weight);
+    if (!(o->shrinkage >= 0 && o->shrinkage <= 1))
+        return ga__fail(err, GA_INVAL, "shrinkage is %g: 0 to 1 are possible",
+                        (double)o->shrinkage);
+    if (!(o->duplicate > 0))
+        return ga__fail(err, GA_INVAL, "duplicate is %g: above 0",
+                        (double)o->duplicate);
+    if (!good_text(ga__str(o->heading), GA_MAX_CONFIG_BYTES))
+        return ga__fail(err, GA_INVAL, "the heading is no UTF-8 or too long");
+    return GA_OK;
+}
+
 /* The approved ones in the order of their ids. */
 static ga_status collect(maker *m, const ga_guideline *guidelines, size_t n)
 {
@@ -75,6 +128,9 @@ static ga_status collect(maker *m, const ga_guideline *guidelines, size_t n)
     qsort(m->list, m->G, sizeof(*m->list), by_id);
     for (size_t g = 0; g < m->G; g++) {
         ga_str id = m->list[g]->id;
+        ga_status rc = check_record(m->list[g], m->err);
+        if (rc)
+            return rc;
         if (g > 0 && ga__str_equal(id, m->list[g - 1]->id))
             return ga__fail(m->err, GA_INVAL,
                             "two guidelines have the id '%.*s'", (int)id.len,
@@ -126,15 +182,37 @@ static uint16_t risk_bits(const ga_guideline *g)
     return (uint16_t)bits;
 }
 
-/* Tokens of the guideline as it is rendered, with its line's start and end. */
+/* The first part of a text that surely has no more tokens than the encoder
+ * reads, which is one a byte, cut at a space where there is one. */
+static size_t readable_part(ga_str text, size_t most)
+{
+    size_t n = ga__utf8_prefix(text, most), space = n;
+    if (n == text.len)
+        return n;
+    while (space > 0 && text.ptr[space] != ' ')
+        space--;
+    n = space > 0 ? space : n;
+    return n > 0 ? n : text.len;
+}
+
+/* Tokens of the guideline as it is rendered, with its line's start and end.
+ * The encoder reads only so many, but a guideline is shown as a whole. */
 static ga_status count_tokens(maker *m, ga_str rendered, uint32_t *tokens)
 {
     enum { MARKS = 2 /* [CLS], [SEP] */, LINE = 2 };
-    size_t n = 0;
-    ga_status rc =
-        ga_encoder_tokenize(m->enc, m->scratch, rendered, NULL, 0, &n, m->err);
-    *tokens = (uint32_t)(n - MARKS + LINE);
-    return rc;
+    size_t most = ga_encoder_max_tokens(m->enc) - MARKS, n = LINE;
+    while (rendered.len > 0) {
+        size_t count = MARKS, part = readable_part(rendered, most);
+        ga_status rc = ga_encoder_tokenize(m->enc, m->scratch,
+                                           (ga_str){rendered.ptr, part}, NULL,
+                                           0, &count, m->err);
+        if (rc)
+            return rc;
+        n += count - MARKS;
+        rendered = (ga_str){rendered.ptr + part, rendered.len - part};
+    }
+    *tokens = (uint32_t)n;
+    return GA_OK;
 }
 
 static ga_status fill_row(maker *m, size_t g, ga_str rendered)
@@ -263,9 +341,18 @@ static ga_status fit(maker *m)
         .group = m->owner,
     };
     ga_status rc = ga__fit_vectors(m->kernels, &in, &m->fit, m->err);
+    for (size_t i = 0; i < m->G * m->H && !rc; i++) {
+        if (!(fabsf(m->fit.vectors[i]) <= GA_PACK_MOST))
+            rc = ga__fail(m->err, GA_INVAL,
+                          "the covariance of the triggers cannot be inverted "
+                          "with a shrinkage of %g",
+                          (double)in.shrinkage);
+    }
     if (!rc)
         rc = ga__fit_calibrate(m->kernels, &in, &m->fit, &r->calibration,
                                &r->fit, m->err);
+    if (!rc)
+        rc = ga__fit_centre(&in, &m->fit, m->err);
     if (!rc)
         rc = ga__risk_fit(m->kernels, &risk, m->risk_head,
                           &r->calibration.risky, &r->risk, m->err);
@@ -401,7 +488,9 @@ ga_status ga__pack_write(const char *path, const ga_guideline *guidelines,
         .H = ga_encoder_dim(enc),
     };
     *report = (ga_pack_report){0};
-    ga_status rc = collect(&m, guidelines, n);
+    ga_status rc = check_options(options, err);
+    if (!rc)
+        rc = collect(&m, guidelines, n);
     if (!rc)
         rc = allocate(&m);
     if (!rc)

@@ -1,0 +1,76 @@
+/* kernels_avx2.c: eight floats at a time (AVX2 and FMA). */
+#include <immintrin.h>
+
+#include "tensor/kernels_internal.h"
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define VL 8
+#define ROWS 6 /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
+#define TILES TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+
+typedef __m256 vec;
+
+#define vset _mm256_set1_ps
+#define vload _mm256_loadu_ps
+#define vstore _mm256_storeu_ps
+#define vadd _mm256_add_ps
+#define vsub _mm256_sub_ps
+#define vmul _mm256_mul_ps
+#define vmin _mm256_min_ps
+#define vmax _mm256_max_ps
+#define vfma _mm256_fmadd_ps
+
+static inline __m256i first(size_t n)
+{
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+
+static inline vec vload_n(const float *p, size_t n, vec rest)
+{
+    __m256i mask = first(n);
+    return _mm256_blendv_ps(rest, _mm256_maskload_ps(p, mask),
+                            _mm256_castsi256_ps(mask));
+}
+
+static inline void vstore_n(float *p, vec x, size_t n)
+{
+    _mm256_maskstore_ps(p, first(n), x);
+}
+
+static inline vec vround(vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* n is put into the exponent; vexp keeps it above -127. */
+static inline vec vexp2i(vec n)
+{
+    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+
+static inline float vsum(vec x)
+{
+    __m128 s =
+        _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline float vlargest(vec x)
+{
+    __m128 s =
+        _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+#define GA_KERNELS ga__kernels_avx2
+#define GA_KERNELS_NAME "avx2"
+#include "tensor/kernels_simd.h"

@@ -1,0 +1,62 @@
+/* kernels_avx512.c: sixteen floats at a time (AVX-512 F, BW, VL, DQ). */
+#include <immintrin.h>
+
+#include "tensor/kernels_internal.h"
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define VL 16
+#define ROWS 14 /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
+#define TILES                                                                  \
+    TILE(1)                                                                    \
+    TILE(2)                                                                    \
+    TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11)  \
+        TILE(12) TILE(13) TILE(14)
+
+typedef __m512 vec;
+
+#define vset _mm512_set1_ps
+#define vload _mm512_loadu_ps
+#define vstore _mm512_storeu_ps
+#define vadd _mm512_add_ps
+#define vsub _mm512_sub_ps
+#define vmul _mm512_mul_ps
+#define vmin _mm512_min_ps
+#define vmax _mm512_max_ps
+#define vfma _mm512_fmadd_ps
+#define vsum _mm512_reduce_add_ps
+#define vlargest _mm512_reduce_max_ps
+
+static inline __mmask16 first(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline vec vload_n(const float *p, size_t n, vec rest)
+{
+    return _mm512_mask_loadu_ps(rest, first(n), p);
+}
+
+static inline void vstore_n(float *p, vec x, size_t n)
+{
+    _mm512_mask_storeu_ps(p, first(n), x);
+}
+
+static inline vec vround(vec x)
+{
+    return _mm512_roundscale_ps(x,
+                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vec vexp2i(vec n)
+{
+    return _mm512_scalef_ps(vset(1.0f), n);
+}
+
+#define GA_KERNELS ga__kernels_avx512
+#define GA_KERNELS_NAME "avx512"
+#include "tensor/kernels_simd.h"
