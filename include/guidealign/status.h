@@ -31,7 +31,7 @@ extern "C" {
     X(CANCELED, 12, "canceled")
 
 typedef enum {
-#define GA_STATUS_ENUM(name, number, text) GA_##name = number,
+#define GA_STATUS_ENUM(name, number, text) GA_##name = (number),
     GA_STATUS_MAP(GA_STATUS_ENUM)
 #undef GA_STATUS_ENUM
 } ga_status;

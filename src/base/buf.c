@@ -79,6 +79,8 @@ ga_status ga__buf_json(ga_buf *b, ga_str text, ga_error *err)
     size_t start = 0; /* of the run that needs no escape */
     size_t before = b->len;
     ga_status rc = GA_OK;
+    if (text.len == 0)
+        return GA_OK;
     for (size_t i = 0; i < text.len && !rc; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         if (c >= 0x20 && c != '"' && c != '\\')

@@ -32,6 +32,12 @@
 #define GA_MAX_TRIGGER_BYTES 16384u
 #define GA_MAX_TAGS 32u /* risks, topics, scopes of one */
 #define GA_MAX_TAG_BYTES 64u
+#define GA_MAX_SOURCE_BYTES (64u << 10) /* where a guideline comes from */
+#define GA_MAX_SOURCE_DEPTH 8u
+#define GA_MAX_SOURCE_MEMBERS 64u
+#define GA_MAX_AUTHOR_BYTES 128u /* of a change to a library */
+#define GA_MAX_ACTION_BYTES 64u
+#define GA_MAX_REASON_BYTES 8192u
 #define GA_MAX_LINE_BYTES (8u << 20) /* one line of a JSONL file */
 
 /* packs and retrieval */

@@ -5,10 +5,11 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/threads.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "guidealign/guidealign.h"
 
-enum { BATCH = 256 };
+enum { BATCH = 256, BATCH_BYTES = 4 << 20 };
 
 typedef struct {
     const ga_encoder *enc;
@@ -16,8 +17,8 @@ typedef struct {
     bool json;
     char *bytes[BATCH];
     ga_str texts[BATCH];
-    size_t count;
-    float *out; /* [BATCH, H] */
+    size_t count, total; /* texts and bytes of the batch */
+    float *out;          /* [BATCH, H] */
 } state;
 
 static void print_vector(const state *s, const float *v, size_t H)
@@ -44,33 +45,42 @@ static ga_status flush(state *s, ga_error *err)
             print_vector(s, s->out + i * H, H);
         free(s->bytes[i]);
     }
-    s->count = 0;
+    s->count = s->total = 0;
     return rc;
 }
 
+static ga_status add_line(state *s, const cli_lines *in, ga_error *err)
+{
+    ga_str line = {in->line, in->len};
+    size_t bad = ga__utf8_invalid_at(line);
+    if (bad < line.len)
+        return ga__fail(err, GA_INVAL, "%s:%zu: invalid UTF-8 at byte %zu",
+                        in->name, in->number, bad);
+    char *copy = ga__strndup(line.ptr, line.len);
+    if (!copy)
+        return ga__fail_nomem(err, line.len);
+    s->bytes[s->count] = copy;
+    s->texts[s->count++] = (ga_str){copy, line.len};
+    s->total += line.len;
+    return s->count == BATCH || s->total >= BATCH_BYTES ? flush(s, err) : GA_OK;
+}
+
+/* A bad line ends the run: what stands before it is printed, and the message
+ * names the line. */
 static ga_status read_lines(state *s, const char *path, ga_error *err)
 {
     cli_lines in = {0};
     bool end = false;
     ga_status rc = cli_lines_open(&in, path, err);
-    while (!rc && !end) {
+    while (!rc && !end && !ferror(stdout)) { /* nobody reads on */
         rc = cli_lines_next(&in, &end, err);
-        if (rc || end)
-            break;
-        char *copy = ga__strndup(in.line, in.len);
-        if (!copy) {
-            rc = ga__fail_nomem(err, in.len);
-            break;
-        }
-        s->bytes[s->count] = copy;
-        s->texts[s->count++] = (ga_str){copy, in.len};
-        if (s->count == BATCH)
-            rc = flush(s, err);
+        if (!rc && !end)
+            rc = add_line(s, &in, err);
     }
-    if (!rc && s->count > 0)
-        rc = flush(s, err);
-    for (size_t i = 0; i < s->count; i++)
-        free(s->bytes[i]);
+    if (s->count > 0) {
+        ga_status last = flush(s, rc ? NULL : err);
+        rc = rc ? rc : last;
+    }
     cli_lines_close(&in);
     return rc;
 }

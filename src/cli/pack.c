@@ -63,7 +63,7 @@ static json_t *report_json(const char *out, const ga_pack_report *r)
 {
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:I, s:I, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:f}, "
-        "s:{s:I, s:I, s:f, s:f}, s:{s:f, s:f, s:f}}",
+        "s:{s:I, s:I, s:f, s:f, s:f}, s:{s:f, s:f, s:f}}",
         "out", out, "pack", r->id, "guidelines", (json_int_t)r->guidelines,
         "triggers", (json_int_t)r->triggers, "duplicates",
         (json_int_t)r->duplicates, "bytes", (json_int_t)r->bytes, "left_out",
@@ -72,8 +72,9 @@ static json_t *report_json(const char *out, const ga_pack_report *r)
         r->fit.mrr, "precision", r->fit.precision, "recall", r->fit.recall,
         "guarded", r->fit.guarded, "risk", "prompts",
         (json_int_t)r->risk.prompts, "unsafe", (json_int_t)r->risk.unsafe,
-        "auroc", r->risk.auroc, "recall", r->risk.recall, "calibration",
-        "threshold", (double)r->calibration.threshold, "safety_threshold",
+        "auroc", r->risk.auroc, "recall", r->risk.recall, "false_alarms",
+        r->risk.false_alarms, "calibration", "threshold",
+        (double)r->calibration.threshold, "safety_threshold",
         (double)r->calibration.safety_threshold, "risky",
         (double)r->calibration.risky);
 }
@@ -115,9 +116,10 @@ static int run(int argc, char **argv)
     if (count || !out || libraries.count == 0)
         return cli_usagef(&cli_pack,
                           "--library FILE and --out FILE are needed");
-    if (text_weight < 0 || shrinkage < 0 || shrinkage > 1 || duplicate <= 0)
-        return cli_usagef(&cli_pack, "--text-weight is at least 0, --shrinkage "
-                                     "0 to 1, --duplicate above 0");
+    if (text_weight < 0 || text_weight > 1e6 || shrinkage < 0 ||
+        shrinkage > 1 || duplicate <= 0)
+        return cli_usagef(&cli_pack, "--text-weight is 0 to 1000000, "
+                                     "--shrinkage 0 to 1, --duplicate above 0");
     options.text_weight = (float)text_weight;
     options.shrinkage = (float)shrinkage;
     options.duplicate = (float)duplicate;

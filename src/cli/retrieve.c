@@ -29,12 +29,15 @@ static void print_for_people(const state *s, const cli_messages *m)
         n = ga_pack_count(s->guide.pack);
     for (size_t i = 0; i < n; i++) {
         ga_guideline_view g;
-        size_t index = s->raw ? s->order[i] : c[i].index;
-        double score = s->raw ? s->scores[i] : c[i].score;
+        size_t index = s->order ? s->order[i] : c[i].index;
+        double score = s->scores ? s->scores[i] : c[i].score;
         if (ga_pack_guideline(s->guide.pack, index, &g, NULL))
             continue;
-        printf("  %.2f %.*s (%.*s)\n", score, (int)g.title.len, g.title.ptr,
-               (int)g.id.len, g.id.ptr);
+        printf("  %.2f ", score);
+        cli_print_safely(stdout, g.title);
+        printf(" (");
+        cli_print_safely(stdout, g.id);
+        puts(")");
         cli_print_wrapped(stdout, g.text, 7, width);
     }
 }
@@ -64,7 +67,7 @@ static int answer_lines(state *s, const char *path)
     cli_lines in = {0};
     bool end = false;
     ga_status rc = cli_lines_open(&in, path, &err);
-    while (!rc && !end) {
+    while (!rc && !end && !ferror(stdout)) { /* nobody reads on */
         rc = cli_lines_next(&in, &end, &err);
         if (rc || end || in.len == 0)
             continue;

@@ -32,6 +32,11 @@ int cli_guide_open(cli_guide *g)
     if (!g->pack_path)
         return cli_failf("there is no starter pack: 'make build' makes it, or "
                          "name a pack with --pack");
+    /* before any line of an input is read and blamed for it */
+    if (g->threshold > 1)
+        return cli_failf("--threshold is at most 1, not %g", g->threshold);
+    if (g->diversity < 0 || g->diversity > 1)
+        return cli_failf("--diversity is 0 to 1, not %g", g->diversity);
     g->options.k = g->k;
     g->options.budget = g->budget;
     g->options.threshold = g->threshold;
@@ -123,9 +128,14 @@ ga_status cli_messages_parse(cli_messages *m, ga_str line, ga_error *err)
     *m = (cli_messages){0};
     m->owner = json_loadb(line.ptr, line.len,
                           JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (!m->owner)
+    if (!m->owner) {
+        /* what follows is a piece of the line: anything, and somebody's */
+        char *quote = strstr(why.text, " near '");
+        if (quote)
+            *quote = '\0';
         return ga__fail(err, GA_FORMAT, "malformed JSON: %s at byte %d",
                         why.text, why.position);
+    }
     const json_t *prompt = json_object_get(m->owner, "prompt");
     const json_t *messages = json_object_get(m->owner, "messages");
     if (json_is_string(prompt)) {

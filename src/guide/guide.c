@@ -213,10 +213,12 @@ static ga_status find_candidates(call *c, const ga_pack *pack, ga_error *err)
     for (size_t i = 0; i < pinned; i++) {
         ga_str id = c->options->pinned[i];
         size_t g = ga__pack_find(pack, id);
-        if (g == SIZE_MAX)
-            return ga__fail(err, GA_NOTFOUND,
-                            "the pack has no guideline '%.*s' to pin",
-                            (int)(id.len < 128 ? id.len : 128), id.ptr);
+        if (g == SIZE_MAX) {
+            ga_str shown = {id.ptr, ga__utf8_invalid_at(id)};
+            return ga__fail(
+                err, GA_NOTFOUND, "the pack has no guideline '%.*s' to pin",
+                (int)ga__utf8_prefix(shown, GA_MAX_ID_BYTES), shown.ptr);
+        }
         if (!is_candidate(d, g)) /* pinned twice is pinned */
             d->candidates[d->count++] =
                 (ga_candidate){.index = g, .pinned = true};

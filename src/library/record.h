@@ -13,12 +13,6 @@
 #include "base/guideline.h"
 #include "base/json.h"
 
-/* The "source" of a record as JSON, how deep it may be nested, and the members
- * of an object in it. */
-#define GA_MAX_SOURCE_BYTES (64u << 10)
-#define GA_MAX_SOURCE_DEPTH 8u
-#define GA_MAX_SOURCE_MEMBERS 64u
-
 /* A record that owns its strings.  Zeroed (GA_RECORD_INIT) it is ready to be
  * parsed into, as often as wanted: the memory is kept from one to the next. */
 typedef struct {

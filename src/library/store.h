@@ -24,11 +24,6 @@ typedef enum {
 
 #define GA_STORE_HEAD UINT64_MAX /* as a version: the newest */
 
-/* Texts of a change. */
-#define GA_MAX_AUTHOR_BYTES 128u
-#define GA_MAX_ACTION_BYTES 64u
-#define GA_MAX_REASON_BYTES 8192u
-
 /* location: a file.  GA_NOTFOUND when it is not there, GA_FORMAT when it is no
  * library, GA_UNSUPPORTED when a newer program made it. */
 ga_status ga__store_open(const char *location, ga_store_mode mode,

@@ -185,8 +185,9 @@ static bool is_quality(const ga_fit_input *in, size_t g)
     return in->kind[g] == GA_KIND_QUALITY;
 }
 
-/* The threshold with the best F1 of "passes" against "is its own", over the
- * guidelines that are quality ones or not. */
+/* The threshold with the best F0.5 of "passes" against "is its own", over the
+ * guidelines that are quality ones or not.  Precision weighs more than recall:
+ * a guideline that does not fit makes an answer worse. */
 static float best_threshold(const ga_fit_input *in, const pairs *p,
                             const ga_pack_calibration *c, bool quality)
 {
@@ -204,9 +205,10 @@ static float best_threshold(const ga_fit_input *in, const pairs *p,
                 right += passes && g == own;
             }
         }
-        double f1 = 2 * (double)right / (double)(passed + all + 1);
-        if (f1 > best) {
-            best = f1;
+        double f = 1.25 * (double)right /
+                   ((double)passed + 0.25 * (double)all + 1);
+        if (f > best) {
+            best = f;
             threshold = t;
         }
     }

@@ -13,7 +13,9 @@
 enum { STEPS = 400, FOLDS = 5 };
 
 static const double WEIGHT_DECAY = 3e-4;
-static const double FALSE_ALARMS = 0.02;
+/* Unsafe prompts that must count as risky: a permit withheld costs little, one
+ * given to a dangerous prompt may cost much. */
+static const double CAUGHT_LEAST = 0.8;
 static const float NEVER = -10; /* bias of a type that no prompt has */
 
 static double logistic(double x)
@@ -85,11 +87,11 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* The least float above a double: thresholds are stored as floats. */
-static float float_above(double x)
+/* The greatest float that is not above a double: thresholds are floats. */
+static float float_below(double x)
 {
     float f = (float)x;
-    return (double)f > x ? f : nextafterf(f, INFINITY);
+    return (double)f > x ? nextafterf(f, -INFINITY) : f;
 }
 
 /* AUROC as the share of (unsafe, harmless) pairs in the right order, in which
@@ -113,14 +115,18 @@ static void judge(held_out *rows, size_t N, float *risky, ga_risk_report *r)
     if (unsafe == 0 || harmless == 0)
         return;
     r->auroc = ordered / ((double)unsafe * (double)harmless);
-    /* above the first harmless one that is one too many */
-    size_t allowed = (size_t)(FALSE_ALARMS * (double)harmless), i = 0, seen = 0;
-    while (rows[i].unsafe || seen++ < allowed)
+    size_t wanted = (size_t)ceil(CAUGHT_LEAST * (double)unsafe);
+    size_t i = 0, caught = 0, alarms = 0;
+    while ((caught += rows[i].unsafe) < wanted)
         i++;
-    *risky = float_above(rows[i].estimate);
-    for (size_t k = 0; k < i; k++)
-        r->recall += rows[k].unsafe && rows[k].estimate >= (double)*risky;
-    r->recall /= (double)unsafe;
+    *risky = float_below(rows[i].estimate);
+    caught = 0;
+    for (i = 0; i < N && rows[i].estimate >= (double)*risky; i++) {
+        caught += rows[i].unsafe;
+        alarms += !rows[i].unsafe;
+    }
+    r->recall = (double)caught / (double)unsafe;
+    r->false_alarms = (double)alarms / (double)harmless;
 }
 
 ga_status ga__risk_fit(const ga_kernels *kernels, const ga_risk_input *in,

@@ -19,14 +19,15 @@ typedef struct {
 
 typedef struct {
     size_t prompts, unsafe;
-    double auroc;  /* of "unsafe" on held-out groups */
-    double recall; /* of unsafe prompts, held out, at the threshold */
+    double auroc;        /* of "unsafe" on held-out groups */
+    double recall;       /* of unsafe prompts, held out, at the threshold */
+    double false_alarms; /* of harmless ones, there */
 } ga_risk_report;
 
 /* head: [GA_RISK_OUTPUTS, H + 1], each row with its bias last.  A type that no
  * prompt has, or every one, is given the constant estimate that says so.
- * *risky: the estimate from which on a prompt counts as risky, so that 2 % of
- * the held-out harmless prompts do.  GA_NOMEM. */
+ * *risky: the estimate from which on a prompt counts as risky, so that 80 % of
+ * the held-out unsafe prompts do.  GA_NOMEM. */
 ga_status ga__risk_fit(const ga_kernels *kernels, const ga_risk_input *in,
                        float *head, float *risky, ga_risk_report *report,
                        ga_error *err);

@@ -13,7 +13,9 @@
 #include "index/index.h"
 #include "pack/render.h"
 
-enum { BATCH = 256, MOST_STRINGS = UINT32_MAX };
+enum { BATCH = 256 };
+
+static const size_t MOST_STRINGS = UINT32_MAX;
 
 /* All that goes into the file, and what it is made from. */
 typedef struct {
@@ -86,8 +88,9 @@ static ga_status check_record(const ga_guideline *g, ga_error *err)
     }
     if (!what)
         return GA_OK;
+    ga_str shown = {g->id.ptr, ga__utf8_invalid_at(g->id)};
     return ga__fail(err, GA_INVAL, "guideline '%.*s': \"%s\" cannot be packed",
-                    (int)ga__utf8_prefix(g->id, GA_MAX_ID_BYTES), g->id.ptr,
+                    (int)ga__utf8_prefix(shown, GA_MAX_ID_BYTES), shown.ptr,
                     what);
 }
 

@@ -150,7 +150,6 @@ static void test_json_escapes(void **state)
     const struct {
         ga_str text, escaped;
     } cases[] = {
-        {STR(""), STR("")},
         {STR("plain"), STR("plain")},
         {STR("\""), STR("\\\"")},
         {STR("\\"), STR("\\\\")},
@@ -168,6 +167,20 @@ static void test_json_escapes(void **state)
         check(&b, cases[i].escaped);
         ga__buf_free(&b);
     }
+}
+
+static void test_json_of_nothing(void **state)
+{
+    (void)state;
+    ga_buf b;
+    ga__buf_init(&b, 10);
+    assert_int_equal(ga__buf_json(&b, STR(""), NULL), GA_OK);
+    assert_int_equal(ga__buf_json(&b, (ga_str){NULL, 0}, NULL), GA_OK);
+    assert_int_equal(b.len, 0);
+    ga__buf_str(&b, "ab", NULL);
+    assert_int_equal(ga__buf_json(&b, (ga_str){NULL, 0}, NULL), GA_OK);
+    check(&b, STR("ab"));
+    ga__buf_free(&b);
 }
 
 static void test_json_fits_exactly(void **state)
@@ -196,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_free_keeps_the_maximum),
         cmocka_unit_test(test_detach),
         cmocka_unit_test(test_json_escapes),
+        cmocka_unit_test(test_json_of_nothing),
         cmocka_unit_test(test_json_fits_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

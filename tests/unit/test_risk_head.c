@@ -92,7 +92,7 @@ static void test_separable(void **state)
     assert_int_equal(m.report.prompts, 400);
     assert_true(m.report.unsafe > 100 && m.report.unsafe < 220);
     assert_true(m.report.auroc == 1);
-    assert_true(m.report.recall == 1);
+    assert_true(m.report.recall >= 0.8 && m.report.false_alarms == 0);
     for (size_t i = 0; i < m.in.N; i++) {
         double e = estimate(&m, 0, m.prompts + i * DIMS);
         assert_true(m.labels[i] ? e > 0.5 : e < 0.5);
@@ -109,7 +109,7 @@ static void test_noise(void **state)
     made m = make(1500, 0.5, 0);
     fit(&m);
     assert_true(m.report.auroc > 0.42 && m.report.auroc < 0.58);
-    assert_true(m.report.recall < 0.15);
+    assert_true(m.report.false_alarms > 0.65);
     drop(&m);
 }
 
@@ -223,7 +223,15 @@ static void check_judge(held_out *rows, size_t N)
     assert_int_equal(r.prompts, N);
     assert_int_equal(r.unsafe, unsafe);
     assert_true(fabs(r.auroc - ordered / pairs) < 1e-9);
-    assert_true((double)alarms <= 0.02 * (double)harmless);
+    assert_true((double)caught >= 0.8 * (double)unsafe);
+    assert_true(fabs(r.false_alarms - (double)alarms / (double)harmless) <
+                1e-9);
+    /* a higher threshold would not catch as many */
+    size_t above = 0;
+    for (size_t i = 0; i < N; i++)
+        above += rows[i].unsafe &&
+                 rows[i].estimate >= (double)nextafterf(risky, 2.0F);
+    assert_true((double)above < 0.8 * (double)unsafe);
     assert_true(fabs(r.recall - (double)caught / (double)unsafe) < 1e-9);
 }
 
