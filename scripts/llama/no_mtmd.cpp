@@ -1,6 +1,6 @@
 // Stands in for tools/mtmd, llama.cpp's image and audio input, which is a seventh of the build
-// and which guidealign never uses.  The server asks for a context only when it is given --mmproj;
-// without a context it calls none of the rest, so those end the process should that ever change.
+// and which guidealign never uses.  The server asks for a context only when it is given --mmproj, and
+// gets none.  Without a context it calls the NEVERs never; should that change, they end the process.
 #include "mtmd-helper.h"
 #include "mtmd.h"
 
@@ -18,6 +18,14 @@ bool mtmd_support_audio(const mtmd_context *) { return false; }
 mtmd_caps mtmd_get_cap_from_file(const char *) { return {}; }
 mtmd_input_chunk * mtmd_input_chunk_load(const char *, size_t) { return nullptr; }
 
+// Nothing is ever made, so these get a null pointer
+void mtmd_free(mtmd_context *) {}
+void mtmd_bitmap_free(mtmd_bitmap *) {}
+void mtmd_helper_video_free(mtmd_helper_video *) {}
+void mtmd_batch_free(mtmd_batch *) {}
+void mtmd_input_chunks_free(mtmd_input_chunks *) {}
+void mtmd_input_chunk_free(mtmd_input_chunk *) {}
+
 mtmd_context * mtmd_init_from_file(const char *, const llama_model *, const mtmd_context_params) {
     fputs(without, stderr);
     return nullptr;
@@ -26,9 +34,6 @@ mtmd_context * mtmd_init_from_file(const char *, const llama_model *, const mtmd
 std::map<ggml_backend_dev_t, size_t> mtmd_get_memory_usage(const char *, mtmd_context_params) { return {}; }
 
 #define NEVER(type, name, ...) type name(__VA_ARGS__) { fputs(without, stderr); abort(); }
-NEVER(void, mtmd_free, mtmd_context *)
-NEVER(void, mtmd_bitmap_free, mtmd_bitmap *)
-NEVER(void, mtmd_helper_video_free, mtmd_helper_video *)
 NEVER(mtmd_helper_bitmap_wrapper, mtmd_helper_bitmap_init_from_buf, const mtmd_context *, const unsigned char *, size_t,
       bool, mtmd_helper_init_opt)
 NEVER(int32_t, mtmd_helper_decode_image_chunk, mtmd_context *, llama_context *, const mtmd_input_chunk *, float *, llama_pos,
@@ -36,14 +41,12 @@ NEVER(int32_t, mtmd_helper_decode_image_chunk, mtmd_context *, llama_context *, 
 NEVER(int32_t, mtmd_tokenize, const mtmd_context *, mtmd_input_chunks *, const mtmd_input_text *,
       const mtmd_bitmap * const *, size_t)
 NEVER(mtmd_batch *, mtmd_batch_init, mtmd_context *)
-NEVER(void, mtmd_batch_free, mtmd_batch *)
 NEVER(int32_t, mtmd_batch_add_chunk, mtmd_batch *, const mtmd_input_chunk *)
 NEVER(int32_t, mtmd_batch_encode, mtmd_batch *)
 NEVER(float *, mtmd_batch_get_output_embd, mtmd_batch *, const mtmd_input_chunk *)
 NEVER(mtmd_input_chunks *, mtmd_input_chunks_init, void)
 NEVER(size_t, mtmd_input_chunks_size, const mtmd_input_chunks *)
 NEVER(const mtmd_input_chunk *, mtmd_input_chunks_get, const mtmd_input_chunks *, size_t)
-NEVER(void, mtmd_input_chunks_free, mtmd_input_chunks *)
 NEVER(mtmd_input_chunk_type, mtmd_input_chunk_get_type, const mtmd_input_chunk *)
 NEVER(const llama_token *, mtmd_input_chunk_get_tokens_text, const mtmd_input_chunk *, size_t *)
 NEVER(size_t, mtmd_input_chunk_get_n_tokens, const mtmd_input_chunk *)
@@ -52,4 +55,3 @@ NEVER(llama_pos, mtmd_input_chunk_get_n_pos, const mtmd_input_chunk *)
 NEVER(mtmd_input_chunk *, mtmd_input_chunk_copy, const mtmd_input_chunk *)
 NEVER(mtmd_input_chunk *, mtmd_input_chunk_get_placeholder, const mtmd_input_chunk *)
 NEVER(int32_t, mtmd_input_chunk_save, const mtmd_input_chunk *, char *, size_t, size_t *)
-NEVER(void, mtmd_input_chunk_free, mtmd_input_chunk *)

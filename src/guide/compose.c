@@ -103,7 +103,7 @@ ga_status ga_compose(const ga_pack *pack, const ga_decision *d,
                                GA_MAX_CONFIG_BYTES);
     c->messages = ga__calloc(n + 1, sizeof(*c->messages));
     ga_status rc = c->messages ? GA_OK : ga__fail_nomem(err, n);
-    if (!rc && n > 0)
+    if (c->messages && n > 0)
         memcpy(c->messages, messages, n * sizeof(*messages));
     c->n = n;
     if (!rc && d->chosen > 0) {

@@ -361,7 +361,7 @@ ga_status ga_rank(const ga_pack *pack, ga_scratch *s,
         return rc;
     }
     size_t G = c.pack->count;
-    if (decision->state == GA_DECISION_SKIPPED) {
+    if (!c.scores) { /* skipped */
         for (size_t g = 0; g < G; g++) {
             order[g] = (uint32_t)g;
             scores[g] = 0;

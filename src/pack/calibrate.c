@@ -192,7 +192,8 @@ static float best_threshold(const ga_fit_input *in, const pairs *p,
                             const ga_pack_calibration *c, bool quality)
 {
     double best = -1, threshold = 0.5;
-    for (double t = 0.02; t < 0.9; t += 0.01) {
+    for (int percent = 2; percent < 90; percent++) {
+        double t = percent / 100.0;
         size_t right = 0, passed = 0, all = 0;
         for (size_t s = 0; s < p->S; s++) {
             size_t own = in->owner[p->sample[s]];
@@ -205,8 +206,8 @@ static float best_threshold(const ga_fit_input *in, const pairs *p,
                 right += passes && g == own;
             }
         }
-        double f = 1.25 * (double)right /
-                   ((double)passed + 0.25 * (double)all + 1);
+        double f =
+            1.25 * (double)right / ((double)passed + 0.25 * (double)all + 1);
         if (f > best) {
             best = f;
             threshold = t;

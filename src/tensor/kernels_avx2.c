@@ -3,15 +3,8 @@
 
 #include "tensor/kernels_internal.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #define VL 8
 #define ROWS 6 /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
-#define TILES TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 
 typedef __m256 vec;
 

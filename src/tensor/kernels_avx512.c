@@ -3,19 +3,8 @@
 
 #include "tensor/kernels_internal.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #define VL 16
 #define ROWS 14 /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
-#define TILES                                                                  \
-    TILE(1)                                                                    \
-    TILE(2)                                                                    \
-    TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11)  \
-        TILE(12) TILE(13) TILE(14)
 
 typedef __m512 vec;
 

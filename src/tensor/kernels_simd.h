@@ -2,8 +2,7 @@
  *
  * Text that kernels_avx2.c and kernels_avx512.c include once they have defined
  *     VL                     floats in a vector
- *     ROWS                   rows of a gemm tile: as many as registers hold
- *     UNROLL                 before a loop: unroll it completely
+ *     ROWS                   rows of a gemm tile, 6 or 14: what registers hold
  *     vec, vset, vload, vstore, vload_n(p, n, rest), vstore_n(p, x, n) (the
  *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
  *     vmul, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a vector of
@@ -17,7 +16,14 @@
 
 #include "tensor/kernels_internal.h"
 
-/* a loop of few turns, known when compiling, that is unrolled completely */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* A loop of few turns, known when compiling, that is unrolled completely: only
+ * so do arrays of vectors become registers. */
 #define foreach(i, n) UNROLL for (size_t i = 0; i < (n); i++)
 
 #define INLINE static inline __attribute__((always_inline))
@@ -145,12 +151,27 @@ INLINE void tile(const ga_gemm *g, size_t i, size_t j, const size_t rows)
 #define TILE(n)                                                                \
     case n:                                                                    \
         tile(g, i, j, n);                                                      \
-        break;
+        break
 
 static void run_tile(const ga_gemm *g, size_t i, size_t j, size_t rows)
 {
     switch (rows) {
-        TILES
+        TILE(1);
+        TILE(2);
+        TILE(3);
+        TILE(4);
+        TILE(5);
+        TILE(6);
+#if ROWS > 6
+        TILE(7);
+        TILE(8);
+        TILE(9);
+        TILE(10);
+        TILE(11);
+        TILE(12);
+        TILE(13);
+        TILE(14);
+#endif
     }
 }
 

@@ -196,12 +196,19 @@ static void test_single_fold(void **state)
 
 /* ---- judging ---- */
 
+static size_t count(const held_out *rows, size_t N, bool unsafe, double least)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++)
+        n += rows[i].unsafe == unsafe && rows[i].estimate >= least;
+    return n;
+}
+
 static void check_judge(held_out *rows, size_t N)
 {
     float risky;
     ga_risk_report r;
     double pairs = 0, ordered = 0;
-    size_t harmless = 0, alarms = 0, caught = 0, unsafe = 0;
     for (size_t i = 0; i < N; i++) {
         for (size_t k = 0; k < N; k++) {
             if (!rows[i].unsafe || rows[k].unsafe)
@@ -213,26 +220,19 @@ static void check_judge(held_out *rows, size_t N)
         }
     }
     judge(rows, N, &risky, &r);
-    for (size_t i = 0; i < N; i++) {
-        bool alarm = rows[i].estimate >= (double)risky;
-        unsafe += rows[i].unsafe;
-        harmless += !rows[i].unsafe;
-        caught += rows[i].unsafe && alarm;
-        alarms += !rows[i].unsafe && alarm;
-    }
+    double unsafe = (double)count(rows, N, true, -1);
+    double harmless = (double)count(rows, N, false, -1);
+    double caught = (double)count(rows, N, true, (double)risky);
+    double alarms = (double)count(rows, N, false, (double)risky);
     assert_int_equal(r.prompts, N);
-    assert_int_equal(r.unsafe, unsafe);
+    assert_true((double)r.unsafe == unsafe);
     assert_true(fabs(r.auroc - ordered / pairs) < 1e-9);
-    assert_true((double)caught >= 0.8 * (double)unsafe);
-    assert_true(fabs(r.false_alarms - (double)alarms / (double)harmless) <
-                1e-9);
-    /* a higher threshold would not catch as many */
-    size_t above = 0;
-    for (size_t i = 0; i < N; i++)
-        above += rows[i].unsafe &&
-                 rows[i].estimate >= (double)nextafterf(risky, 2.0F);
-    assert_true((double)above < 0.8 * (double)unsafe);
-    assert_true(fabs(r.recall - (double)caught / (double)unsafe) < 1e-9);
+    assert_true(fabs(r.recall - caught / unsafe) < 1e-9);
+    assert_true(fabs(r.false_alarms - alarms / harmless) < 1e-9);
+    /* enough are caught, and no greater threshold would catch enough */
+    assert_true(caught >= CAUGHT_LEAST * unsafe);
+    caught = (double)count(rows, N, true, (double)nextafterf(risky, INFINITY));
+    assert_true(caught < CAUGHT_LEAST * unsafe);
 }
 
 /* Random estimates, few different ones, all the same, and some that a float
