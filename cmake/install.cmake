@@ -12,6 +12,9 @@ target_link_options(guidealign_shared PRIVATE
 set_target_properties(guidealign_shared PROPERTIES LINK_DEPENDS
     ${CMAKE_SOURCE_DIR}/cmake/exports.map)
 
+# wherever it is installed to, or moved: relative to the file itself
+file(RELATIVE_PATH GA_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+    "${CMAKE_INSTALL_PREFIX}")
 configure_file(cmake/guidealign.pc.in guidealign.pc @ONLY)
 install(TARGETS guidealign RUNTIME)
 install(TARGETS guidealign_static guidealign_shared ARCHIVE LIBRARY)

@@ -295,8 +295,9 @@ def fetch(index, url, part, pin):
     with answer, open(part, "ab" if answer.status == 206 else "wb") as out:
         if answer.status == 206:
             say(f"continuing {pin['file']} at {have / MIB:.1f} MB")
-        while chunk := answer.read(MIB):
+        while chunk := answer.read1(MIB):
             out.write(chunk)
+            out.flush()  # what has come stays, whatever happens to this process
             if out.tell() > pin["size"]:
                 return  # more than there is: the hash tells
             progress(f"{out.tell() / MIB:.0f} of {pin['size'] / MIB:.0f} MB")
@@ -488,7 +489,8 @@ class Setup:
             wrong.append(f"{server} does not run; removed, run 'setup.py llama' to build it again")
         if wrong:
             raise Failed("\nsetup: ".join(wrong))
-        say("verify: all that is there is as it should be")
+        there = [name for name, path in self.paths().items() if name in (*self.pins["models"], "llama_server") and path]
+        say(f"verify: as it should be: {', '.join(there) or 'nothing is there yet'}")
 
     def where(self, name):
         testenv = self.testenv_dir()

@@ -281,7 +281,7 @@ static int run(int argc, char **argv)
     s.embedded = s.upstream == NULL;
     if (s.guide.k == 0)
         s.guide.k = s.embedded ? SMALL_K : s.guide.options.k;
-    status = cli_guide_open(&s.guide);
+    status = cli_guide_open(&s.guide, &cli_ask);
     if (!status) {
         ga_error err;
         catch_signals();

@@ -185,9 +185,11 @@ static void message(const char *head, const char *format, va_list args)
 
 static void message(const char *head, const char *format, va_list args)
 {
+    char text[1024];
     fflush(stdout);
+    vsnprintf(text, sizeof(text), format, args);
     fprintf(stderr, "guidealign: %s", head);
-    vfprintf(stderr, format, args);
+    cli_print_safely(stderr, ga__str(text)); /* it may quote foreign text */
     fputc('\n', stderr);
 }
 

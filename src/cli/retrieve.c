@@ -117,7 +117,7 @@ static int run(int argc, char **argv)
     if ((input ? 1 : 0) + count != 1)
         return cli_usagef(&cli_retrieve,
                           "one PROMPT or --input FILE is needed");
-    rc = cli_guide_open(&s.guide);
+    rc = cli_guide_open(&s.guide, &cli_retrieve);
     if (!rc && s.raw) {
         size_t G = ga_pack_count(s.guide.pack);
         s.order = ga__calloc(G, sizeof(*s.order));

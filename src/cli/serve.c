@@ -24,7 +24,7 @@ static size_t to_strs(const cli_list *list, ga_str *out)
     return list->count;
 }
 
-int cli_guide_open(cli_guide *g)
+int cli_guide_open(cli_guide *g, const cli_command *command)
 {
     ga_error err;
     if (!g->pack_path)
@@ -34,9 +34,14 @@ int cli_guide_open(cli_guide *g)
                          "name a pack with --pack");
     /* before any line of an input is read and blamed for it */
     if (g->threshold > 1)
-        return cli_failf("--threshold is at most 1, not %g", g->threshold);
+        return cli_usagef(command, "--threshold is at most 1, not %g",
+                          g->threshold);
     if (g->diversity < 0 || g->diversity > 1)
-        return cli_failf("--diversity is 0 to 1, not %g", g->diversity);
+        return cli_usagef(command, "--diversity is 0 to 1, not %g",
+                          g->diversity);
+    if (g->position &&
+        ga_position_find(g->position, &g->options.position, &err))
+        return cli_usagef(command, "%s", err.msg);
     g->options.k = g->k;
     g->options.budget = g->budget;
     g->options.threshold = g->threshold;
@@ -45,11 +50,7 @@ int cli_guide_open(cli_guide *g)
     g->options.scope_count = to_strs(&g->scopes, g->scope_strs);
     g->options.pinned = g->pin_strs;
     g->options.pinned_count = to_strs(&g->pins, g->pin_strs);
-    ga_status rc = GA_OK;
-    if (g->position)
-        rc = ga_position_find(g->position, &g->options.position, &err);
-    if (!rc)
-        rc = ga_pack_open(g->pack_path, &g->pack, &err);
+    ga_status rc = ga_pack_open(g->pack_path, &g->pack, &err);
     if (!rc)
         rc = ga_scratch_new(g->threads, &g->scratch, &err);
     if (!rc)

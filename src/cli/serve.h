@@ -53,9 +53,9 @@ void cli_guide_init(cli_guide *g);
             &(g)->threads, 1, 256                                                \
     }
 
-/* Open the pack and all that a decision needs.  On failure a message is out
- * and cli_guide_close may be called. */
-int cli_guide_open(cli_guide *g);
+/* Check the options and open the pack and all that a decision needs.  On
+ * failure a message is out and cli_guide_close may be called. */
+int cli_guide_open(cli_guide *g, const cli_command *command);
 void cli_guide_close(cli_guide *g);
 
 /* A conversation as read from a line: {"prompt": …} or {"messages": […]},
