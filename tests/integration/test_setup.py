@@ -230,6 +230,7 @@ def test_two_at_once_fetch_once(index):
     assert index.complete() and index.ranges == [None]
 
 
+@pytest.mark.slow  # it waits between tries
 def test_not_there_and_not_reachable_are_one_line_each(index):
     index.gone = True
     text = index.setup("models", status=1)
