@@ -11,7 +11,6 @@ export GUIDEALIGN_BASE_ENCODER="${GUIDEALIGN_BASE_ENCODER:-$(python3 scripts/set
 export GUIDEALIGN_BUILD="$PWD/build/test"
 export GUIDEALIGN_PATHS="$PWD/build/paths.json"
 
-python3 scripts/check_layers.py
 scripts/compile.sh test
 (cd build/test && ctest --output-on-failure --no-tests=error -j 2)
 if [ "$1" = fast ]; then

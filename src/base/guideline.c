@@ -28,16 +28,16 @@ size_t ga__risk_find(ga_str name)
     return find(risk_names, GA_RISK_COUNT, name);
 }
 
-const char *ga__kind_name(ga_kind kind)
+const char *ga__kind_name(ga_guideline_kind kind)
 {
     return kind_names[kind];
 }
 
-bool ga__kind_find(ga_str name, ga_kind *out)
+bool ga__kind_find(ga_str name, ga_guideline_kind *out)
 {
     size_t i = find(kind_names, 3, name);
     if (i < 3)
-        *out = (ga_kind)i;
+        *out = (ga_guideline_kind)i;
     return i < 3;
 }
 

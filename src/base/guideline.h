@@ -5,6 +5,8 @@
 #ifndef GA_BASE_GUIDELINE_H
 #define GA_BASE_GUIDELINE_H
 
+#include "guidealign/pack.h" /* ga_guideline_kind */
+
 #include "base/mem.h"
 
 /* X(name): the 14 risk types of the paper, in the order used everywhere. */
@@ -37,15 +39,14 @@ const char *ga__risk_name(size_t risk);
 /* The number of a risk type, GA_RISK_COUNT when it is none. */
 size_t ga__risk_find(ga_str name);
 
-typedef enum { GA_KIND_SAFETY, GA_KIND_PERMIT, GA_KIND_QUALITY } ga_kind;
 typedef enum {
     GA_STATUS_DRAFT,
     GA_STATUS_APPROVED,
     GA_STATUS_RETIRED
 } ga_guideline_status;
 
-const char *ga__kind_name(ga_kind kind);
-bool ga__kind_find(ga_str name, ga_kind *out);
+const char *ga__kind_name(ga_guideline_kind kind);
+bool ga__kind_find(ga_str name, ga_guideline_kind *out);
 const char *ga__guideline_status_name(ga_guideline_status status);
 bool ga__guideline_status_find(ga_str name, ga_guideline_status *out);
 
@@ -58,7 +59,7 @@ typedef struct {
     ga_str id;
     ga_str title;
     ga_str text;
-    ga_kind kind;
+    ga_guideline_kind kind;
     ga_guideline_status status;
     unsigned priority; /* 0 to 9 */
     ga_str_list risks, topics, scope, triggers, non_triggers;

@@ -159,7 +159,8 @@ static void make_guideline(fields *f, char id[GA_DERIVED_ID_SIZE],
     *out = (ga_guideline){.priority = 5, .source = ga__str(source)};
     apply(f, out);
     if (!f->kind)
-        out->kind = out->risks.count > 0 ? GA_KIND_SAFETY : GA_KIND_QUALITY;
+        out->kind =
+            out->risks.count > 0 ? GA_GUIDELINE_SAFETY : GA_GUIDELINE_QUALITY;
     if (!f->id)
         ga__guideline_derive_id(out->title, out->text, id);
     out->id = ga__str(f->id ? f->id : id);

@@ -9,7 +9,7 @@
 
 typedef struct {
     ga_str id, title, tags;
-    ga_kind kind;
+    ga_guideline_kind kind;
     ga_guideline_status status;
     unsigned priority;
 } row;

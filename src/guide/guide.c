@@ -179,8 +179,9 @@ static bool may_be_candidate(const void *arg, size_t g)
     const call *c = arg;
     const ga_pack_row *row = &c->pack->rows[g];
     const ga_pack_calibration *cal = &c->pack->calibration;
-    double least = row->kind == GA_KIND_QUALITY ? (double)cal->threshold
-                                                : (double)cal->safety_threshold;
+    double least = row->kind == GA_GUIDELINE_QUALITY
+                       ? (double)cal->threshold
+                       : (double)cal->safety_threshold;
     if (c->options->threshold >= 0)
         least = c->options->threshold;
     return probability(c->pack, c->scores[g]) >= least && scope_fits(c, row) &&
@@ -263,7 +264,7 @@ static ga_verdict judge(const call *c, const ga_candidate *candidate)
 {
     const ga_decision *d = c->d;
     const ga_pack_row *row = &c->pack->rows[candidate->index];
-    if (row->kind == GA_KIND_PERMIT &&
+    if (row->kind == GA_GUIDELINE_PERMIT &&
         d->unsafe >= (double)c->pack->calibration.risky)
         return GA_DROPPED_RISK;
     for (size_t i = 0; i < d->chosen; i++) {

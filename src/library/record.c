@@ -142,7 +142,8 @@ static ga_status read_kind(reader *r)
 {
     ga_str name = {NULL, 0};
     char quoted[GA_QUOTED_BYTES];
-    r->out->kind = r->out->risks.count > 0 ? GA_KIND_SAFETY : GA_KIND_QUALITY;
+    r->out->kind =
+        r->out->risks.count > 0 ? GA_GUIDELINE_SAFETY : GA_GUIDELINE_QUALITY;
     ga_status rc = read_string(r, FIELD_kind, &name);
     if (rc || r->values[FIELD_kind] == GA_JSON_NONE ||
         ga__kind_find(name, &r->out->kind))

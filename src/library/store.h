@@ -95,7 +95,7 @@ ga_status ga__store_find_version(ga_store *s, uint64_t *version, ga_error *err);
 typedef struct {
     bool by_status, by_kind, by_risk;
     ga_guideline_status status;
-    ga_kind kind;
+    ga_guideline_kind kind;
     size_t risk;
     ga_str topic, scope; /* one that the guideline names; "" for any */
     ga_str text; /* in id, title or text, whatever the case; "" for any */

@@ -182,7 +182,7 @@ static int descending(const void *a, const void *b)
 
 static bool is_quality(const ga_fit_input *in, size_t g)
 {
-    return in->kind[g] == GA_KIND_QUALITY;
+    return in->kind[g] == GA_GUIDELINE_QUALITY;
 }
 
 /* The threshold with the best F0.5 of "passes" against "is its own", over the

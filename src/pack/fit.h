@@ -20,7 +20,7 @@ typedef struct {
     const float *text;     /* [G, H], unit rows */
     const float *triggers; /* [N, H], unit rows */
     const uint32_t *owner; /* [N], ascending: the guideline of a trigger */
-    const uint8_t *kind;   /* [G], ga_kind */
+    const uint8_t *kind;   /* [G], ga_guideline_kind */
     float text_weight;     /* the text counts as so many triggers */
     float shrinkage;       /* 0: the covariance as it is, 1: a sphere */
 } ga_fit_input;

@@ -55,7 +55,7 @@ typedef struct {
     uint32_t cluster;             /* near-duplicates share one */
     uint32_t tokens;
     uint16_t risks; /* bit i: risk type i */
-    uint8_t kind;   /* ga_kind */
+    uint8_t kind;   /* ga_guideline_kind */
     uint8_t priority;
 } ga_pack_row;
 

@@ -184,8 +184,9 @@ static ga_status check_rows(ga_pack *pack, ga_error *err)
                          GA_MAX_GUIDELINE_BYTES) ||
             !good_string(pool, r->scope_at, r->scope_len,
                          GA_MAX_TAGS * (GA_MAX_TAG_BYTES + 1)) ||
-            r->id_len == 0 || r->kind > GA_KIND_QUALITY || r->priority > 9 ||
-            r->risks >> GA_RISK_COUNT || r->tokens > GA_PACK_MOST_TOKENS)
+            r->id_len == 0 || r->kind > GA_GUIDELINE_QUALITY ||
+            r->priority > 9 || r->risks >> GA_RISK_COUNT ||
+            r->tokens > GA_PACK_MOST_TOKENS)
             return ga__fail(err, GA_FORMAT, "damaged pack: guideline %zu", i);
         /* the writer sorts by id, which also rules out duplicates */
         if (i > 0 && compare_str(row_id(v, i - 1), row_id(v, i)) >= 0)

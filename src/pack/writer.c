@@ -76,7 +76,7 @@ static ga_status check_record(const ga_guideline *g, ga_error *err)
         what = "text";
     else if (g->scope.count > GA_MAX_TAGS)
         what = "scope";
-    else if (g->kind > GA_KIND_QUALITY)
+    else if (g->kind > GA_GUIDELINE_QUALITY)
         what = "kind";
     else if (g->priority > 9)
         what = "priority";
@@ -295,7 +295,8 @@ out:
  * of a safety guideline is harmless, one of a permit is dangerous. */
 static uint32_t label(const ga_guideline *g, bool trigger)
 {
-    bool risky = g->kind == (trigger ? GA_KIND_SAFETY : GA_KIND_PERMIT);
+    bool risky =
+        g->kind == (trigger ? GA_GUIDELINE_SAFETY : GA_GUIDELINE_PERMIT);
     return risky ? 1u | (uint32_t)risk_bits(g) << 1 : 0;
 }
 

@@ -249,20 +249,21 @@ static void test_kind_and_status_names(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
-        ga_kind kind;
+        ga_guideline_kind kind;
         ga_guideline_status status;
-        assert_true(ga__kind_find(ga__str(ga__kind_name((ga_kind)i)), &kind));
+        assert_true(
+            ga__kind_find(ga__str(ga__kind_name((ga_guideline_kind)i)), &kind));
         assert_int_equal(kind, i);
         assert_true(ga__guideline_status_find(
             ga__str(ga__guideline_status_name((ga_guideline_status)i)),
             &status));
         assert_int_equal(status, i);
     }
-    ga_kind kind = GA_KIND_PERMIT;
+    ga_guideline_kind kind = GA_GUIDELINE_PERMIT;
     ga_guideline_status status = GA_STATUS_RETIRED;
     assert_false(ga__kind_find(ga__str("rule"), &kind));
     assert_false(ga__guideline_status_find(ga__str(""), &status));
-    assert_int_equal(kind, GA_KIND_PERMIT); /* left alone */
+    assert_int_equal(kind, GA_GUIDELINE_PERMIT); /* left alone */
     assert_int_equal(status, GA_STATUS_RETIRED);
 }
 

@@ -330,7 +330,7 @@ static void test_longest(void **state)
         list[i] = (ga_guideline){.id = pins[i],
                                  .title = {title, sizeof(title)},
                                  .text = {text, sizeof(text)},
-                                 .kind = GA_KIND_QUALITY,
+                                 .kind = GA_GUIDELINE_QUALITY,
                                  .status = GA_STATUS_APPROVED};
     }
     tiny_pack_path(path);

@@ -57,9 +57,9 @@ static made make(size_t G, size_t H, const size_t *counts, size_t many,
     m.fit.z = calloc(m.in.N * H + 1, sizeof(float));
     for (size_t g = 0; g < G; g++) {
         float *text = m.text + g * H;
-        m.kind[g] = g % 3 == 1 ? GA_KIND_QUALITY
-                    : g % 3    ? GA_KIND_PERMIT
-                               : GA_KIND_SAFETY;
+        m.kind[g] = g % 3 == 1 ? GA_GUIDELINE_QUALITY
+                    : g % 3    ? GA_GUIDELINE_PERMIT
+                               : GA_GUIDELINE_SAFETY;
         for (size_t j = 0; j < H; j++)
             text[j] = (float)next_random();
         unit(text, H);
@@ -450,7 +450,7 @@ static void check_calibration(const made *m, const ga_pack_calibration *c,
             double raw = (double)p.scores[s * in->G + g];
             double e =
                 1 / (1 + exp(-((double)c->scale * raw + (double)c->offset)));
-            bool quality = in->kind[g] == GA_KIND_QUALITY;
+            bool quality = in->kind[g] == GA_GUIDELINE_QUALITY;
             bool pass =
                 e >= (double)(quality ? c->threshold : c->safety_threshold);
             rank += p.scores[s * in->G + g] > p.scores[s * in->G + own];
@@ -461,8 +461,8 @@ static void check_calibration(const made *m, const ga_pack_calibration *c,
         first += rank == 1;
         six += rank <= 6;
         mrr += 1 / (double)rank;
-        ordinary += in->kind[own] == GA_KIND_QUALITY;
-        guarded += in->kind[own] == GA_KIND_QUALITY && any;
+        ordinary += in->kind[own] == GA_GUIDELINE_QUALITY;
+        guarded += in->kind[own] == GA_GUIDELINE_QUALITY && any;
     }
     double S = (double)p.S;
     assert_int_equal(r->triggers, p.S);

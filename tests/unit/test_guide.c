@@ -552,7 +552,7 @@ static void test_thresholds(void **state)
         guide(p, &m, 1, &o);
         for (size_t g = 0; g < TINY_APPROVED; g++) {
             const ga_pack_row *row = &ga__pack_view(p)->rows[g];
-            bool quality = row->kind == GA_KIND_QUALITY;
+            bool quality = row->kind == GA_GUIDELINE_QUALITY;
             double least = options[t] >= 0 ? options[t]
                            : quality       ? (double)low
                                            : (double)high;
@@ -813,7 +813,7 @@ static void check_choice(const ga_pack *p, const ga_message *m, size_t n,
             if (v->rows[order[i]].cluster == v->rows[best].cluster)
                 verdicts[best] = GA_DROPPED_DUPLICATE;
         }
-        if (v->rows[best].kind == GA_KIND_PERMIT &&
+        if (v->rows[best].kind == GA_GUIDELINE_PERMIT &&
             ga_decision_unsafe(decision) >= (double)v->calibration.risky)
             verdicts[best] = GA_DROPPED_RISK;
         else if (verdicts[best] == GA_CHOSEN && taken >= o->k)
@@ -885,7 +885,7 @@ static void test_many(void **state)
                  words[i / 8], words[(i + i / 8) % 8]);
         list[i] = (ga_guideline){.id = ga__str(ids[i]),
                                  .text = ga__str(texts[i]),
-                                 .kind = GA_KIND_QUALITY,
+                                 .kind = GA_GUIDELINE_QUALITY,
                                  .status = GA_STATUS_APPROVED,
                                  .priority = (unsigned)(i % 10)};
     }

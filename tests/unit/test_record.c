@@ -70,7 +70,7 @@ static void test_all_fields(void **state)
     assert_str(g->id, "a-b");
     assert_str(g->title, "A b");
     assert_str(g->text, "Say \"no\".\nThen h\303\251lp.");
-    assert_int_equal(g->kind, GA_KIND_PERMIT);
+    assert_int_equal(g->kind, GA_GUIDELINE_PERMIT);
     assert_int_equal(g->status, GA_STATUS_RETIRED);
     assert_true(r.status_given);
     assert_int_equal(g->priority, 9);
@@ -98,7 +98,7 @@ static void test_defaults(void **state)
     parse_good(&r, STR(" {\"text\" : \"Be kind to people\"} "));
     assert_str(g->text, "Be kind to people");
     assert_int_equal(g->title.len, 0);
-    assert_int_equal(g->kind, GA_KIND_QUALITY);
+    assert_int_equal(g->kind, GA_GUIDELINE_QUALITY);
     assert_int_equal(g->status, GA_STATUS_DRAFT);
     assert_false(r.status_given);
     assert_int_equal(g->priority, 5);
@@ -107,7 +107,7 @@ static void test_defaults(void **state)
                      0);
     assert_int_equal(g->source.len, 0);
     parse_good(&r, STR("{\"text\":\"x\",\"risks\":[\"insult\"]}"));
-    assert_int_equal(g->kind, GA_KIND_SAFETY);
+    assert_int_equal(g->kind, GA_GUIDELINE_SAFETY);
     parse_good(&r, STR("{\"text\":\"x\",\"source\":{ }}"));
     assert_int_equal(g->source.len, 0);
     ga__record_free(&r);
