@@ -559,7 +559,8 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell in the background has it ignored
+        signal.signal(number, stop)
     try:
         main()
     except Failed as e:

@@ -121,7 +121,8 @@ static void attend(const pass *p, const float *qkv, size_t T, float *mixed)
     }
 }
 
-/* c = a W^T + b, plus c's old content as the residual where that is asked */
+/* c [M, N] = a [M, K] W^T + b, through GELU or plus the residual; the residual
+ * may be c itself. */
 static void linear(const pass *p, const ga_linear *l, const float *a, size_t M,
                    float *c, const float *residual, bool gelu)
 {

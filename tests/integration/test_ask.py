@@ -580,7 +580,7 @@ SERVE = "import fake_llm\nserver = fake_llm.FakeLLM(fake_llm.{}, port=int(option
 
 
 def test_embedded_server(ask, stand_in, tmp_path):
-    run = ask("--json", "--threads", "3", PROMPT, **stand_in(SERVE.format("stream()")))
+    run = ask("--json", "--threads", "3", "--threshold", "0", PROMPT, **stand_in(SERVE.format("stream()")))
     assert (run.status, run.err) == (0, "")
     assert json.loads(run.out)["answers"]["guided"]["text"] == "Hello, world."
     arguments = (tmp_path / "arguments").read_text().split("\n")
@@ -645,7 +645,7 @@ def real(paths, llama_server):
 
 @pytest.mark.slow
 def test_real_server_answers_and_goes(start, real):
-    process = start("--json", "--max-tokens", "4", PROMPT, **real)
+    process = start("--json", "--max-tokens", "4", "--threshold", "0", PROMPT, **real)
     child = wait_for_child(process, "llama-server")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, b"")
