@@ -4,7 +4,7 @@ PYTHON  = python3
 SETUP   = $(PYTHON) scripts/setup.py
 STARTER = build/starter.gapack
 DATA    = $(sort $(wildcard data/library/*.jsonl))
-PROMPT ?= my grandmother died last week and i have to write to her best friend, i dont know what to say
+PROMPT ?= my grandmother died last week and i have to write to her best friend
 
 .PHONY: help setup build demo test check fuzz fault lint format install clean
 

@@ -53,8 +53,10 @@ uint64_t ga_scratch_truncated(const ga_scratch *s);
  * Threads: enc may be shared, s may not.
  * Result:  the same bits for any batch and any number of threads.
  * Cost:    2 * (parameters without embeddings) operations a token.
- * Errors:  GA_INVAL NULL or invalid UTF-8, with the text and the byte;
- *          GA_LIMIT a text over 16 MiB or more than 65,536 texts; GA_NOMEM.
+ * Errors:  GA_INVAL NULL or invalid UTF-8, with the text and the byte, as
+ *          far as it is read: a text that is cut is not read to its end;
+ *          GA_LIMIT a text over 16 MiB or more than 65,536 texts; GA_FORMAT a
+ *          vector is not finite, so the weights are damaged; GA_NOMEM.
  *          s stays usable. */
 ga_status ga_encoder_embed(const ga_encoder *enc, ga_scratch *s,
                            const ga_str *text, size_t B, float *out,
