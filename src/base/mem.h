@@ -54,6 +54,14 @@ static inline bool ga__str_equal(ga_str a, ga_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* The order of two strings, by their bytes: below, at or above 0. */
+static inline int ga__str_compare(ga_str a, ga_str b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int c = n ? memcmp(a.ptr, b.ptr, n) : 0;
+    return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
 static inline bool ga__str_is(ga_str a, const char *text)
 {
     return ga__str_equal(a, ga__str(text));

@@ -1,7 +1,7 @@
 /* pack.c: `guidealign pack`, one file with all that serving needs. */
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/threads.h"
 #include "cli/cli.h"
 #include "library/load.h"
@@ -14,17 +14,10 @@ typedef struct {
     bool terminal;
 } progress;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static bool show_progress(void *arg, size_t done, size_t total)
 {
     progress *p = arg;
-    double now = now_s(), spent = now - p->start;
+    double now = ga__now_s(), spent = now - p->start;
     if (now - p->shown < (p->terminal ? 0.1 : 5) && done < total)
         return true;
     if (!p->terminal && done == total && p->shown <= p->start)
@@ -128,7 +121,7 @@ static int run(int argc, char **argv)
     if (!encoder)
         return cli_failf("there is no retriever: 'make setup' fetches it, or "
                          "name a model folder with --encoder");
-    progress p = {.start = now_s(), .terminal = isatty(STDERR_FILENO)};
+    progress p = {.start = ga__now_s(), .terminal = isatty(STDERR_FILENO)};
     p.shown = p.start;
     options.progress = show_progress;
     options.progress_arg = &p;
@@ -149,7 +142,7 @@ static int run(int argc, char **argv)
     if (!rc && json)
         cli_json_line(report_json(out, &report));
     else if (!rc)
-        print_report(out, &report, now_s() - p.start);
+        print_report(out, &report, ga__now_s() - p.start);
     ga_scratch_free(scratch);
     ga_encoder_close(enc);
     ga__guidelines_free(&set);

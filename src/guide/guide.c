@@ -6,13 +6,14 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "index/index.h"
 #include "pack/pack.h"
+#include "pack/score.h"
 
 /* What one call works with; all arrays lie in the decision's arena. */
 typedef struct {
@@ -40,24 +41,6 @@ void ga_decision_free(ga_decision *d)
     ga__arena_free(&d->arena);
     ga__buf_free(&d->text);
     free(d);
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static double logistic(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-static double probability(const ga_pack_view *pack, float raw)
-{
-    return logistic((double)pack->calibration.scale * (double)raw +
-                    (double)pack->calibration.offset);
 }
 
 static ga_status check_messages(const ga_message *messages, size_t n,
@@ -95,7 +78,7 @@ static void score_risks(call *c)
             float s = c->kernels->dot(c->queries + v * p->dim, w, p->dim);
             best = s > best ? s : best;
         }
-        double risk = logistic((double)(best + w[p->dim]));
+        double risk = ga__logistic((double)(best + w[p->dim]));
         if (r == 0)
             c->d->unsafe = risk;
         else
@@ -184,8 +167,8 @@ static bool may_be_candidate(const void *arg, size_t g)
                        : (double)cal->safety_threshold;
     if (c->options->threshold >= 0)
         least = c->options->threshold;
-    return probability(c->pack, c->scores[g]) >= least && scope_fits(c, row) &&
-           !is_pinned(c, g);
+    return ga__pack_score(&c->pack->calibration, c->scores[g]) >= least &&
+           scope_fits(c, row) && !is_pinned(c, g);
 }
 
 static bool is_candidate(const ga_decision *d, size_t g)
@@ -231,8 +214,8 @@ static ga_status find_candidates(call *c, const ga_pack *pack, ga_error *err)
     for (size_t i = 0; i < n; i++)
         d->candidates[d->count++] = (ga_candidate){.index = best[i]};
     for (size_t i = 0; i < d->count; i++)
-        d->candidates[i].score =
-            probability(c->pack, c->scores[d->candidates[i].index]);
+        d->candidates[i].score = ga__pack_score(
+            &c->pack->calibration, c->scores[d->candidates[i].index]);
     return GA_OK;
 }
 
@@ -328,7 +311,7 @@ ga_status ga_guide(const ga_pack *pack, ga_scratch *s,
 {
     if (!pack || !s || !options || !decision)
         return ga__fail(err, GA_INVAL, "ga_guide: NULL argument");
-    uint64_t start = now_us();
+    uint64_t start = ga__now_ns();
     call c = {.pack = ga__pack_view(pack),
               .kernels = ga__kernels(),
               .options = options,
@@ -343,7 +326,7 @@ ga_status ga_guide(const ga_pack *pack, ga_scratch *s,
         return rc;
     }
     select_few(&c);
-    decision->microseconds = now_us() - start;
+    decision->microseconds = (ga__now_ns() - start) / 1000;
     return GA_OK;
 }
 
@@ -353,7 +336,7 @@ ga_status ga_rank(const ga_pack *pack, ga_scratch *s,
 {
     if (!pack || !s || !order || !scores || !decision)
         return ga__fail(err, GA_INVAL, "ga_rank: NULL argument");
-    uint64_t start = now_us();
+    uint64_t start = ga__now_ns();
     call c = {
         .pack = ga__pack_view(pack), .kernels = ga__kernels(), .d = decision};
     ga_status rc = score_conversation(&c, pack, s, messages, n, err);
@@ -370,9 +353,10 @@ ga_status ga_rank(const ga_pack *pack, ga_scratch *s,
     } else {
         ga__index_top(c.scores, G, G, NULL, NULL, order);
         for (size_t g = 0; g < G; g++)
-            scores[g] = probability(c.pack, c.scores[order[g]]);
+            scores[g] =
+                ga__pack_score(&c.pack->calibration, c.scores[order[g]]);
     }
-    decision->microseconds = now_us() - start;
+    decision->microseconds = (ga__now_ns() - start) / 1000;
     return GA_OK;
 }
 

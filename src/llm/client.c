@@ -4,8 +4,8 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "llm/request.h"
 #include "llm/sse.h"
@@ -42,13 +42,6 @@ typedef struct {
     double retry_after; /* seconds, as the server asked; -1: it did not */
     bool over;
 } flight;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static bool canceled(const ga_llm *llm)
 {
@@ -167,7 +160,7 @@ static ga_status on_event(void *arg, ga_str data)
     ga_status rc =
         ga__llm_event(f->request, data, f->answer, &f->done, &f->answer->error);
     if (before == 0 && f->answer->text.len > 0)
-        f->answer->first_piece_s = now_s() - f->started;
+        f->answer->first_piece_s = ga__now_s() - f->started;
     return rc;
 }
 
@@ -198,7 +191,7 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t down, curl_off_t b,
     (void)a, (void)b;
     if (down + up != f->moved) {
         f->moved = down + up;
-        f->heard = now_s();
+        f->heard = ga__now_s();
     }
     return canceled(f->llm);
 }
@@ -242,7 +235,7 @@ static ga_status begin(flight *f)
     f->retry_at = 0;
     f->retry_after = -1;
     f->moved = 0;
-    f->started = f->heard = now_s();
+    f->started = f->heard = ga__now_s();
     a->status = GA_OK;
     a->tries++;
     f->easy = new_easy(f->llm, f->llm->urls.chat);
@@ -299,7 +292,7 @@ static ga_status transport_status(flight *f, CURLcode code)
         if (!connected(f))
             return ga__fail(err, GA_UNAVAILABLE, "cannot reach '%s' in %u ms",
                             url, o->connect_timeout_ms);
-        if (now_s() - f->started >= o->total_timeout_s)
+        if (ga__now_s() - f->started >= o->total_timeout_s)
             return ga__fail(err, GA_TIMEOUT, "'%s' took more than %u seconds",
                             url, o->total_timeout_s);
         return ga__fail(err, GA_TIMEOUT,
@@ -350,7 +343,7 @@ static void finish_try(flight *f, CURLcode code)
         a->status = transport_status(f, code);
     if (a->status == GA_OK)
         a->status = answer_status(f, http);
-    a->seconds = now_s() - f->started;
+    a->seconds = ga__now_s() - f->started;
     drop_easy(f);
     bool again = a->status == GA_UNAVAILABLE && !f->handed_out &&
                  a->tries < f->llm->options.tries && !canceled(f->llm);
@@ -361,7 +354,7 @@ static void finish_try(flight *f, CURLcode code)
     double wait = 0.25 * (1 << (a->tries - 1));
     if (f->retry_after >= 0)
         wait = f->retry_after < MOST_WAIT_S ? f->retry_after : MOST_WAIT_S;
-    f->retry_at = now_s() + wait;
+    f->retry_at = ga__now_s() + wait;
 }
 
 /* Has any try ended? */
@@ -386,7 +379,7 @@ static bool collect_finished(ga_llm *llm)
  * for slow transfers is an average over seconds. */
 static void check_silence(flight *f)
 {
-    double silent = now_s() - f->heard;
+    double silent = ga__now_s() - f->heard;
     if (f->done && silent >= END_WAIT_S)
         finish_try(f, CURLE_OK);
     else if (silent >= f->llm->options.idle_timeout_s && connected(f))
@@ -409,7 +402,7 @@ static bool drive(ga_llm *llm, flight *flights, size_t count)
         }
         if (f->easy) {
             check_silence(f);
-        } else if (now_s() >= f->retry_at) {
+        } else if (ga__now_s() >= f->retry_at) {
             f->answer->status = begin(f);
             f->over = f->answer->status != GA_OK;
         }

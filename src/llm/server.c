@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "llm/client.h"
@@ -123,13 +124,6 @@ static bool ended(ga_llm_server *s)
     return s->pid == 0;
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void sleep_ms(unsigned ms)
 {
     struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000L};
@@ -147,7 +141,7 @@ static ga_status wait_until_ready(const ga_llm_server_options *o,
     ga_status rc = ga__llm_open(&client, &llm, err);
     if (rc)
         return rc;
-    double deadline = now_s() + o->timeout_s;
+    double deadline = ga__now_s() + o->timeout_s;
     for (;;) {
         if (o->cancel && *o->cancel) {
             rc = ga__fail(err, GA_CANCELED, "canceled");
@@ -163,7 +157,7 @@ static ga_status wait_until_ready(const ga_llm_server_options *o,
         rc = ga__llm_ready(llm, err);
         if (!rc)
             break;
-        if (now_s() >= deadline) {
+        if (ga__now_s() >= deadline) {
             rc = ga__fail(err, GA_TIMEOUT, "'%s' was not ready in %u seconds",
                           o->binary, o->timeout_s);
             break;

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/guideline.h"
+#include "pack/score.h"
 
 enum {
     MOST_PAIRS = 4 << 20, /* triggers are sampled to stay below */
@@ -145,7 +146,7 @@ static void fit_logistic(const ga_fit_input *in, const pairs *p,
             size_t own = in->owner[p->sample[s]];
             for (size_t g = 0; g < in->G; g++) {
                 double x = (double)p->scores[s * in->G + g];
-                double q = 1 / (1 + exp(-(a * x + b)));
+                double q = ga__logistic(a * x + b);
                 double r = (g == own) - q, h = q * (1 - q);
                 ga += r * x;
                 gb += r;
@@ -167,11 +168,6 @@ static void fit_logistic(const ga_fit_input *in, const pairs *p,
     }
     out->scale = (float)a;
     out->offset = (float)b;
-}
-
-static double estimate(const ga_pack_calibration *c, float raw)
-{
-    return 1 / (1 + exp(-((double)c->scale * (double)raw + (double)c->offset)));
 }
 
 static int descending(const void *a, const void *b)
@@ -200,7 +196,7 @@ static float best_threshold(const ga_fit_input *in, const pairs *p,
             for (size_t g = 0; g < in->G; g++) {
                 if (is_quality(in, g) != quality)
                     continue;
-                bool passes = estimate(c, p->scores[s * in->G + g]) >= t;
+                bool passes = ga__pack_score(c, p->scores[s * in->G + g]) >= t;
                 passed += passes;
                 all += g == own;
                 right += passes && g == own;
@@ -230,8 +226,9 @@ static ga_status guarding_threshold(const ga_fit_input *in, const pairs *p,
         if (!is_quality(in, in->owner[p->sample[s]]))
             continue;
         for (size_t g = 0; g < in->G; g++) {
-            double e =
-                is_quality(in, g) ? 0 : estimate(c, p->scores[s * in->G + g]);
+            double e = is_quality(in, g)
+                           ? 0
+                           : ga__pack_score(c, p->scores[s * in->G + g]);
             most[n] = e > most[n] ? e : most[n];
         }
         n++;
@@ -256,7 +253,7 @@ static void make_report(const ga_fit_input *in, const pairs *p,
         for (size_t g = 0; g < in->G; g++) {
             bool quality = is_quality(in, g);
             bool passes =
-                estimate(c, row[g]) >=
+                ga__pack_score(c, row[g]) >=
                 (double)(quality ? c->threshold : c->safety_threshold);
             rank += row[g] > row[own];
             passed += passes;

@@ -94,4 +94,7 @@ enum {
         GA_PACK_SECTION_COUNT
 };
 
+/* Their names, in the order they stand in. */
+extern const char *const ga__pack_section_names[GA_PACK_SECTION_COUNT];
+
 #endif

@@ -21,7 +21,7 @@ struct ga_pack {
     char id[13];
 };
 
-static const char *const section_names[] = {
+const char *const ga__pack_section_names[GA_PACK_SECTION_COUNT] = {
 #define GA_PACK_NAME(id, name) name,
     GA_PACK_SECTIONS(GA_PACK_NAME)
 #undef GA_PACK_NAME
@@ -75,7 +75,7 @@ static ga_status find_sections(ga_pack *pack, ga_error *err)
             (end + GA_PACK_ALIGN - 1) & ~(uint64_t)(GA_PACK_ALIGN - 1);
         char name[17] = {0};
         memcpy(name, s->name, sizeof(s->name));
-        if (strcmp(name, section_names[i]) != 0)
+        if (strcmp(name, ga__pack_section_names[i]) != 0)
             return damaged(err, "unknown section");
         if (s->at != at || at > map->len || s->length > map->len - at)
             return ga__fail(err, GA_FORMAT,
@@ -131,7 +131,7 @@ static ga_status check_shapes(ga_pack *pack, ga_error *err)
             return ga__fail(err, GA_FORMAT,
                             "damaged pack: a number in section '%s' is out of "
                             "range",
-                            section_names[i]);
+                            ga__pack_section_names[i]);
     }
     if (ga__utf8_invalid_at(s[GA_PACK_TEMPLATE]) < s[GA_PACK_TEMPLATE].len)
         return damaged(err, "the template is no UTF-8");
@@ -165,13 +165,6 @@ static ga_str row_id(const ga_pack_view *view, size_t i)
     return id;
 }
 
-static int compare_str(ga_str a, ga_str b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int c = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    return c ? c : (a.len > b.len) - (a.len < b.len);
-}
-
 static ga_status check_rows(ga_pack *pack, ga_error *err)
 {
     const ga_pack_view *v = &pack->view;
@@ -189,7 +182,7 @@ static ga_status check_rows(ga_pack *pack, ga_error *err)
             r->tokens > GA_PACK_MOST_TOKENS)
             return ga__fail(err, GA_FORMAT, "damaged pack: guideline %zu", i);
         /* the writer sorts by id, which also rules out duplicates */
-        if (i > 0 && compare_str(row_id(v, i - 1), row_id(v, i)) >= 0)
+        if (i > 0 && ga__str_compare(row_id(v, i - 1), row_id(v, i)) >= 0)
             return damaged(err, "guidelines are not in the order of their ids");
     }
     return GA_OK;
@@ -287,7 +280,7 @@ size_t ga__pack_find(const ga_pack *pack, ga_str id)
     size_t low = 0, high = pack->view.count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int c = compare_str(row_id(&pack->view, mid), id);
+        int c = ga__str_compare(row_id(&pack->view, mid), id);
         if (c == 0)
             return mid;
         if (c < 0)

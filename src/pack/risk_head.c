@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "pack/score.h"
 
 enum { STEPS = 400, FOLDS = 5 };
 
@@ -17,11 +18,6 @@ static const double WEIGHT_DECAY = 3e-4;
  * given to a dangerous prompt may cost much. */
 static const double CAUGHT_LEAST = 0.8;
 static const float NEVER = -10; /* bias of a type that no prompt has */
-
-static double logistic(double x)
-{
-    return 1 / (1 + exp(-x));
-}
 
 /* One output over the prompts outside `fold` (FOLDS: over all).  For "unsafe"
  * both classes weigh the same, so that the estimate does not depend on how many
@@ -57,7 +53,8 @@ static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
                 continue;
             const float *x = in->prompts + i * H;
             unsigned y = in->labels[i] >> bit & 1u;
-            double q = logistic((double)kernels->dot(x, v, H) + (double)v[H]);
+            double q =
+                ga__logistic((double)kernels->dot(x, v, H) + (double)v[H]);
             double r = (q - y) * weight[y];
             for (size_t j = 0; j < H; j++)
                 grad[j] += r * (double)x[j];
@@ -149,7 +146,7 @@ ga_status ga__risk_fit(const ga_kernels *kernels, const ga_risk_input *in,
             if (in->group[i] % FOLDS != fold)
                 continue;
             double s = (double)kernels->dot(in->prompts + i * H, w, H);
-            rows[i] = (held_out){logistic(s + (double)w[H]),
+            rows[i] = (held_out){ga__logistic(s + (double)w[H]),
                                  (in->labels[i] & 1u) != 0};
         }
     }

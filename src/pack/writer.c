@@ -52,10 +52,8 @@ void ga__pack_options_init(ga_pack_options *options)
 
 static int by_id(const void *a, const void *b)
 {
-    ga_str x = (*(const ga_guideline *const *)a)->id;
-    ga_str y = (*(const ga_guideline *const *)b)->id;
-    int c = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
-    return c ? c : (x.len > y.len) - (x.len < y.len);
+    return ga__str_compare((*(const ga_guideline *const *)a)->id,
+                           (*(const ga_guideline *const *)b)->id);
 }
 
 static bool good_text(ga_str s, size_t most)
@@ -379,11 +377,6 @@ static ga_str bytes_of(const void *ptr, size_t n, size_t size)
 
 static ga_status write_sections(maker *m, const ga_str *content, FILE *out)
 {
-    static const char *const names[] = {
-#define GA_PACK_NAME(id, name) name,
-        GA_PACK_SECTIONS(GA_PACK_NAME)
-#undef GA_PACK_NAME
-    };
     static const char zeros[GA_PACK_ALIGN];
     ga_pack_header h = {.version = GA_PACK_VERSION,
                         .sections = GA_PACK_SECTION_COUNT};
@@ -392,7 +385,8 @@ static ga_status write_sections(maker *m, const ga_str *content, FILE *out)
     ga_sha256 hash;
     memcpy(h.magic, GA_PACK_MAGIC, sizeof(h.magic));
     for (size_t i = 0; i < GA_PACK_SECTION_COUNT; i++) {
-        memcpy(table[i].name, names[i], strlen(names[i]));
+        memcpy(table[i].name, ga__pack_section_names[i],
+               strlen(ga__pack_section_names[i]));
         table[i].at = (end + GA_PACK_ALIGN - 1) / GA_PACK_ALIGN * GA_PACK_ALIGN;
         table[i].length = content[i].len;
         ga__sha256_of(content[i].ptr, content[i].len, table[i].digest);
