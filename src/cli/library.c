@@ -15,7 +15,7 @@
 static const cli_command *const commands[] = {
     &library_import,  &library_export, &library_list,     &library_show,
     &library_add,     &library_edit,   &library_approve,  &library_retire,
-    &library_history, &library_diff,   &library_rollback,
+    &library_history, &library_diff,   &library_rollback, &library_lint,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -79,6 +79,6 @@ void library_print_version(uint64_t version);
 
 extern const cli_command library_import, library_export, library_list,
     library_show, library_add, library_edit, library_approve, library_retire,
-    library_history, library_diff, library_rollback;
+    library_history, library_diff, library_rollback, library_lint;
 
 #endif
