@@ -20,7 +20,8 @@ ALLOWED = {
 CORE = set(ALLOWED)
 ALLOWED["library"] = CORE
 ALLOWED["llm"] = CORE
-ALLOWED["cli"] = CORE | {"library", "llm"}
+ALLOWED["train"] = CORE | {"library"}
+ALLOWED["cli"] = CORE | {"library", "llm", "train"}
 # jansson, SQLite and libcurl belong to the program; utf8proc is the core's one library
 PROGRAM_ONLY = {"jansson.h", "sqlite3.h", "curl/curl.h"}
 

@@ -110,6 +110,6 @@ void cli_lines_close(cli_lines *in);
 
 /* The commands; main.c lists them. */
 extern const cli_command cli_ask, cli_embed, cli_library, cli_pack,
-    cli_paths_command, cli_retrieve;
+    cli_pairs, cli_paths_command, cli_retrieve;
 
 #endif
