@@ -94,6 +94,7 @@ static bool is_folder(const char *path)
 static int run(int argc, char **argv)
 {
     const char *model = NULL, *precision = "f32";
+    ga_precision as;
     state s = {0};
     unsigned threads = ga__cpu_count();
     int count;
@@ -101,7 +102,8 @@ static int run(int argc, char **argv)
     const cli_option options[] = {
         {OPT_STRING, 'm', "model", "DIR|PACK",
          "a model folder or a pack; else the retriever", &model, 0, 0},
-        {OPT_STRING, 0, "precision", "f32", "of the encoder", &precision, 0, 0},
+        {OPT_STRING, 0, "precision", "P",
+         "f32 or int8, of a model folder (f32)", &precision, 0, 0},
         {OPT_UINT, 0, "threads", "N", "threads (all)", &threads, 1, 256},
         {OPT_FLAG, 0, "json", NULL, "{\"embedding\":[...]} a line", &s.json, 0,
          0},
@@ -111,18 +113,17 @@ static int run(int argc, char **argv)
         return status;
     if (count > 1)
         return cli_usagef(&cli_embed, "one FILE at most");
-    if (strcmp(precision, "f32") != 0)
-        return cli_usagef(&cli_embed, "--precision takes f32, not '%s'",
-                          precision);
+    ga_error err;
+    if (ga_precision_find(precision, &as, &err))
+        return cli_usagef(&cli_embed, "%s", err.msg);
     if (!model)
         model = cli_get_paths()->retriever;
     if (!model)
         return cli_failf("there is no retriever: 'make setup' fetches it, or "
                          "name a model with --model");
-    ga_error err;
     ga_encoder *enc = NULL;
     ga_pack *pack = NULL;
-    ga_status rc = is_folder(model) ? ga_encoder_open(model, &enc, &err)
+    ga_status rc = is_folder(model) ? ga_encoder_open_as(model, as, &enc, &err)
                                     : ga_pack_open(model, &pack, &err);
     s.enc = pack ? ga_pack_encoder(pack) : enc;
     if (!rc)

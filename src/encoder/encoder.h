@@ -8,9 +8,9 @@
 #include "base/mem.h"
 
 /* The bytes of a model.  config is one JSON object that holds what the files
- * of a model folder said (see docs/formats.md); weights is the image of a
- * safetensors file, 64-byte aligned.  All are borrowed and must outlive the
- * encoder. */
+ * of a model folder said (see docs/formats.md); weights is a safetensors file
+ * as published, or a prepared one (see layout.h), which must be 64-byte
+ * aligned.  All are borrowed and must outlive the encoder. */
 typedef struct {
     ga_str config;
     ga_str vocab;
@@ -20,7 +20,8 @@ typedef struct {
 ga_status ga__encoder_open_image(const ga_encoder_image *image,
                                  ga_encoder **out, ga_error *err);
 
-/* The image of an open encoder, borrowed from it: what a pack stores. */
+/* The image of an open encoder, its weights prepared, borrowed from it: what a
+ * pack stores. */
 void ga__encoder_image(const ga_encoder *enc, ga_encoder_image *out);
 
 #endif

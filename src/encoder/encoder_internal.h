@@ -16,8 +16,12 @@
 
 typedef struct {
     size_t N, K;
-    const float *w;    /* [N, K], packed for the kernels */
-    const float *bias; /* [N] */
+    const float *w;      /* [N, K], packed; or */
+    const int8_t *w8;    /* the same in 8 bits, with */
+    const float *scale;  /* [N] */
+    const float *sum;    /* [N], see ga_gemm_int8 */
+    const float *factor; /* [K], what activations are multiplied by; or NULL */
+    const float *bias;   /* [N] */
 } ga_linear;
 
 typedef struct {
@@ -33,14 +37,16 @@ typedef struct {
     ga_norm output_norm;    /* behind the feed-forward's residual */
 } ga_layer;
 
-/* Everything forward needs; immutable. */
+/* Everything forward needs, in a prepared file; immutable. */
 typedef struct {
     const ga_kernels *kernels;
-    ga_tensor words;  /* [V, H], in the image: only rows of it are read */
-    float *positions; /* [P, H], the embedding of token type 0 added */
+    ga_precision precision;
+    const float *words; /* [V, H]; or */
+    const int8_t *words8;
+    const float *word_scale; /* [V] */
+    const float *positions;  /* [P, H], the embedding of token type 0 added */
     ga_norm embedding_norm;
     ga_layer *layers; /* [L] */
-    float *memory;    /* of all floats above */
 } ga_weights;
 
 struct ga_encoder {
@@ -48,28 +54,32 @@ struct ga_encoder {
     ga_weights weights;
     ga_wordpiece *wordpiece;
     ga_encoder_image image;
-    /* the image's bytes, when it was opened from a folder */
+    /* the image's bytes, as far as they are the encoder's own */
     ga_buf config_bytes;
     char *vocab_bytes;
-    ga_map weights_map;
+    char *prepared;
 };
 
-/* Read all tensors of the model, checking names, types and shapes before
- * anything is copied.  On failure there is nothing to free. */
-ga_status ga__weights_load(const ga_encoder_config *config, ga_str safetensors,
+/* Find all tensors of a prepared file, checking names, types, shapes and
+ * alignment.  The bytes are borrowed.  On failure there is nothing to free. */
+ga_status ga__weights_open(const ga_encoder_config *config, ga_str prepared,
                            const ga_kernels *kernels, ga_weights *out,
                            ga_error *err);
-void ga__weights_free(ga_weights *weights);
+void ga__weights_close(ga_weights *weights);
+
+/* Is it a prepared file, and not a model as it is published? */
+bool ga__weights_prepared(ga_str safetensors);
 
 /* What to call the parts of an image in messages. */
 typedef struct {
     const char *config, *vocab, *weights;
 } ga_image_names;
 
-/* Fill an encoder, zeroed but for what the image borrows from it.  On failure
- * it is still to be closed. */
+/* Fill an encoder, zeroed but for what the image borrows from it.  Weights that
+ * are not prepared yet are, in `precision`.  On failure it is still to be
+ * closed. */
 ga_status ga__encoder_load(ga_encoder *enc, const ga_encoder_image *image,
-                           const ga_image_names *names,
+                           const ga_image_names *names, ga_precision precision,
                            const ga_kernels *kernels, ga_error *err);
 
 /* Texts that go through the model together. */

@@ -88,13 +88,12 @@ static ga_status read_vocabulary(const char *dir, ga_encoder *enc, ga_str *out,
     return rc;
 }
 
-static ga_status map_weights(const char *dir, ga_encoder *enc, ga_str *out,
-                             ga_error *err)
+static ga_status map_weights(const char *dir, ga_map *map, ga_error *err)
 {
     char *path = ga__path_join(dir, "model.safetensors");
     if (!path)
         return ga__fail_nomem(err, strlen(dir));
-    ga_status rc = ga__map_open(path, &enc->weights_map, err);
+    ga_status rc = ga__map_open(path, map, err);
     free(path);
     if (rc == GA_NOTFOUND && has(dir, "pytorch_model.bin"))
         return ga__fail(err, GA_NOTFOUND,
@@ -107,15 +106,16 @@ static ga_status map_weights(const char *dir, ga_encoder *enc, ga_str *out,
                         "'%.200s' has its weights in several files, only one "
                         "model.safetensors is supported",
                         dir);
-    *out = (ga_str){(const char *)enc->weights_map.ptr, enc->weights_map.len};
     return rc;
 }
 
-ga_status ga_encoder_open(const char *dir, ga_encoder **out, ga_error *err)
+ga_status ga_encoder_open_as(const char *dir, ga_precision precision,
+                             ga_encoder **out, ga_error *err)
 {
     static const ga_image_names names = {"configuration", "vocab.txt",
                                          "model.safetensors"};
     ga_encoder_image image;
+    ga_map weights = GA_MAP_INIT;
     *out = NULL;
     if (!dir)
         return ga__fail(err, GA_INVAL, "no model folder was named");
@@ -129,10 +129,12 @@ ga_status ga_encoder_open(const char *dir, ga_encoder **out, ga_error *err)
     image.config = (ga_str){enc->config_bytes.ptr, enc->config_bytes.len};
     rc = read_vocabulary(dir, enc, &image.vocab, err);
     if (!rc)
-        rc = map_weights(dir, enc, &image.weights, err);
+        rc = map_weights(dir, &weights, err);
     if (rc)
         goto fail;
-    rc = ga__encoder_load(enc, &image, &names, ga__kernels(), err);
+    image.weights = (ga_str){(const char *)weights.ptr, weights.len};
+    rc = ga__encoder_load(enc, &image, &names, precision, ga__kernels(), err);
+    ga__map_close(&weights); /* the prepared copy is what is used */
     if (rc) {
         ga__error_prefix(err, "'%s'", dir);
         goto fail;
@@ -142,4 +144,9 @@ ga_status ga_encoder_open(const char *dir, ga_encoder **out, ga_error *err)
 fail:
     ga_encoder_close(enc);
     return rc;
+}
+
+ga_status ga_encoder_open(const char *dir, ga_encoder **out, ga_error *err)
+{
+    return ga_encoder_open_as(dir, GA_PRECISION_F32, out, err);
 }

@@ -8,27 +8,24 @@
 #include "base/error.h"
 #include "encoder/encoder_internal.h"
 
-enum {
-    /* rows that attention or the feed-forward work on at a time: enough for
-     * the weights to be worth loading, few enough to stay in the L2 cache */
-    QUERY_ROWS = 64,
-    FEED_ROWS = 256,
-    SCORE_ALIGN = 16 /* floats */
-};
+/* Rows that the feed-forward works on at a time: enough for the weights to be
+ * worth loading, few enough to stay in the L2 cache. */
+enum { FEED_ROWS = 256 };
 
 typedef struct {
     const ga_encoder *enc;
     const ga_kernels *kernels;
     const ga_token_group *group;
     size_t T;
-    float *x;      /* [T, H], the hidden states */
-    float *qkv;    /* [T, 3H] */
-    float *mixed;  /* [T, H], the heads' outputs side by side */
-    float *feed;   /* [min(T, FEED_ROWS), I] */
-    float *keys;   /* [longest, H / heads], packed */
-    float *values; /* [H / heads, longest], packed */
-    float *scores; /* [QUERY_ROWS, longest] */
-    size_t score_ld;
+    float *x;       /* [T, H], the hidden states */
+    float *qkv;     /* [T, 3H] */
+    float *mixed;   /* [T, H], the heads' outputs side by side */
+    float *feed;    /* [min(T, FEED_ROWS), I] */
+    float *scratch; /* of attention */
+    /* in 8 bits: the rows that a product takes */
+    uint8_t *q8;  /* [T, H] or [min(T, FEED_ROWS), I] */
+    float *scale; /* [T] */
+    float *low;   /* [T] */
 } pass;
 
 static size_t smaller(size_t a, size_t b)
@@ -36,41 +33,59 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Bytes of a row of K numbers in 8 bits. */
+static size_t row_bytes(size_t K)
+{
+    return (K + 63) / 64 * 64;
+}
+
 static ga_status allocate(pass *p, ga_arena *arena, ga_error *err)
 {
     const ga_encoder_config *c = &p->enc->config;
-    const size_t H = c->hidden, D = H / c->heads;
-    size_t longest = 0, keys, values;
+    const size_t H = c->hidden;
+    size_t longest = 0;
     for (size_t i = 0; i < p->group->texts; i++) {
         size_t n = p->group->lengths[i];
         longest = n > longest ? n : longest;
         p->T += n;
     }
-    p->score_ld = (longest + SCORE_ALIGN - 1) / SCORE_ALIGN * SCORE_ALIGN;
-    if (!ga__packed_size(p->kernels, longest, D, &keys) ||
-        !ga__packed_size(p->kernels, D, longest, &values))
-        return ga__fail_nomem(err, SIZE_MAX);
+    const size_t feed = smaller(p->T, FEED_ROWS);
+    const bool int8 = p->enc->weights.precision == GA_PRECISION_INT8;
+    const size_t wide = p->T * row_bytes(H), deep =
+        feed * row_bytes(c->intermediate);
     const struct {
-        float **out;
-        size_t rows, columns;
+        void *out;
+        size_t rows, row;
     } wanted[] = {
-        {&p->x, p->T, H},
-        {&p->qkv, p->T, 3 * H},
-        {&p->mixed, p->T, H},
-        {&p->feed, smaller(p->T, FEED_ROWS), c->intermediate},
-        {&p->keys, keys, 1},
-        {&p->values, values, 1},
-        {&p->scores, QUERY_ROWS, p->score_ld},
+        {&p->x, p->T, H * sizeof(float)},
+        {&p->qkv, p->T, 3 * H * sizeof(float)},
+        {&p->mixed, p->T, H * sizeof(float)},
+        {&p->feed, feed, c->intermediate * sizeof(float)},
+        {&p->scratch, ga__attention_scratch(longest, H / c->heads),
+         sizeof(float)},
+        {&p->q8, int8 ? 1 : 0, wide > deep ? wide : deep},
+        {&p->scale, int8 ? p->T : 0, sizeof(float)},
+        {&p->low, int8 ? p->T : 0, sizeof(float)},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
-        size_t n;
-        *wanted[i].out = NULL;
-        if (ga__mul_size(wanted[i].rows, wanted[i].columns, &n))
-            *wanted[i].out = ga__arena_alloc(arena, n, sizeof(float));
-        if (!*wanted[i].out)
+        void *at = ga__arena_alloc(arena, wanted[i].rows, wanted[i].row);
+        if (!at)
             return ga__fail_nomem(err, p->T * c->intermediate * sizeof(float));
+        memcpy(wanted[i].out, &at, sizeof(at));
     }
     return GA_OK;
+}
+
+/* x = the embedding of a word. */
+static void embed_word(const ga_weights *w, uint32_t id, size_t H, float *x)
+{
+    if (!w->words8) {
+        memcpy(x, w->words + id * H, H * sizeof(*x));
+        return;
+    }
+    const int8_t *row = w->words8 + id * H;
+    for (size_t h = 0; h < H; h++)
+        x[h] = w->word_scale[id] * (float)row[h];
 }
 
 /* The sum of the embeddings of word, position and token type 0, normalised. */
@@ -82,7 +97,7 @@ static void embed(const pass *p)
     float *x = p->x;
     for (size_t i = 0; i < p->group->texts; i++) {
         for (size_t t = 0; t < p->group->lengths[i]; t++, x += H) {
-            ga__tensor_floats(&w->words, p->group->ids[i][t] * H, H, x);
+            embed_word(w, p->group->ids[i][t], H, x);
             p->kernels->axpy(x, 1.0f, w->positions + t * H, H);
         }
     }
@@ -90,53 +105,40 @@ static void embed(const pass *p)
                            w->embedding_norm.beta, c->norm_eps, p->T, H);
 }
 
-/* One head of one text: softmax(Q K^T / sqrt(D)) V.  qkv and mixed point at
- * the head's first column in the text's first row. */
-static void attend(const pass *p, const float *qkv, size_t T, float *mixed)
-{
-    const ga_kernels *k = p->kernels;
-    const size_t H = p->enc->config.hidden, D = H / p->enc->config.heads;
-    const float scale = 1.0f / sqrtf((float)D);
-    ga__pack_rows(k, p->keys, qkv + H, 3 * H, T, D);
-    ga__pack_columns(k, p->values, qkv + 2 * H, 3 * H, D, T);
-    for (size_t q = 0; q < T; q += QUERY_ROWS) {
-        size_t rows = smaller(T - q, QUERY_ROWS);
-        k->gemm(&(ga_gemm){.M = rows,
-                           .N = T,
-                           .K = D,
-                           .a = qkv + q * 3 * H, /* [rows, D] */
-                           .lda = 3 * H,
-                           .w = p->keys,
-                           .c = p->scores, /* [rows, T] */
-                           .ldc = p->score_ld});
-        k->softmax(p->scores, p->score_ld, scale, rows, T);
-        k->gemm(&(ga_gemm){.M = rows,
-                           .N = D,
-                           .K = T,
-                           .a = p->scores,
-                           .lda = p->score_ld,
-                           .w = p->values,
-                           .c = mixed + q * H, /* [rows, D] */
-                           .ldc = H});
-    }
-}
-
 /* c [M, N] = a [M, K] W^T + b, through GELU or plus the residual; the residual
  * may be c itself. */
 static void linear(const pass *p, const ga_linear *l, const float *a, size_t M,
                    float *c, const float *residual, bool gelu)
 {
-    p->kernels->gemm(&(ga_gemm){.M = M,
-                                .N = l->N,
-                                .K = l->K,
-                                .a = a,
-                                .lda = l->K,
-                                .w = l->w,
-                                .bias = l->bias,
-                                .residual = residual,
-                                .c = c,
-                                .ldc = l->N,
-                                .gelu = gelu});
+    const ga_epilogue out = {.bias = l->bias,
+                             .residual = residual,
+                             .c = c,
+                             .ldc = l->N,
+                             .gelu = gelu};
+    if (l->w) {
+        p->kernels->gemm(&(ga_gemm){.M = M,
+                                    .N = l->N,
+                                    .K = l->K,
+                                    .a = a,
+                                    .lda = l->K,
+                                    .w = l->w,
+                                    .out = out});
+        return;
+    }
+    const size_t lda = row_bytes(l->K);
+    p->kernels->quantise(p->q8, lda, p->scale, p->low, a, l->K, l->factor, M,
+                         l->K);
+    p->kernels->gemm_int8(&(ga_gemm_int8){.M = M,
+                                          .N = l->N,
+                                          .K = l->K,
+                                          .a = p->q8,
+                                          .lda = lda,
+                                          .scale = p->scale,
+                                          .low = p->low,
+                                          .w = l->w8,
+                                          .w_scale = l->scale,
+                                          .w_sum = l->sum,
+                                          .out = out});
 }
 
 /* x = LayerNorm(x + Attention(x)) */
@@ -148,9 +150,20 @@ static void attention(const pass *p, const ga_layer *layer)
     linear(p, &layer->qkv, p->x, p->T, p->qkv, NULL, false);
     for (size_t i = 0; i < p->group->texts; i++) {
         size_t T = p->group->lengths[i];
-        for (size_t h = 0; h < c->heads; h++)
-            attend(p, p->qkv + first * 3 * H + h * D, T,
-                   p->mixed + first * H + h * D);
+        for (size_t h = 0; h < c->heads; h++) {
+            const float *q = p->qkv + first * 3 * H + h * D;
+            p->kernels->attention(
+                &(ga_attention){.T = T,
+                                .D = D,
+                                .q = q,
+                                .k = q + H,
+                                .v = q + 2 * H,
+                                .ld = 3 * H,
+                                .scale = 1.0f / sqrtf((float)D),
+                                .out = p->mixed + first * H + h * D,
+                                .ldo = H,
+                                .scratch = p->scratch});
+        }
         first += T;
     }
     linear(p, &layer->out, p->mixed, p->T, p->x, p->x, false);

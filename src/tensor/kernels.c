@@ -1,71 +1,66 @@
-/* kernels.c: choosing a table of kernels, and the packing they share. */
+/* kernels.c: choosing a table of kernels. */
 #include "tensor/kernels_internal.h"
 
-static const ga_kernels *avx2(void)
+const char *const ga__kernels_names[] = {"ref", "avx2", "avx512", "avx512vnni",
+                                         NULL};
+
+/* Attention keeps the keys of a head transposed and the scores of a few
+ * queries, both filled up to whole vectors. */
+size_t ga__attention_scratch(size_t T, size_t D)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &ga__kernels_avx2;
-#endif
-    return NULL;
+    size_t columns =
+        (T + GA_ATTENTION_ALIGN - 1) / GA_ATTENTION_ALIGN * GA_ATTENTION_ALIGN;
+    return columns * (D + GA_ATTENTION_ROWS);
 }
 
-static const ga_kernels *avx512(void)
-{
 #if defined(__x86_64__)
-    if (avx2() && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
-        return &ga__kernels_avx512;
-#endif
-    return NULL;
+
+static bool supports(const char *name)
+{
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(name, "avx2") == 0)
+        return avx2;
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                  __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512vl") &&
+                  __builtin_cpu_supports("avx512dq");
+    if (strcmp(name, "avx512") == 0)
+        return avx512;
+    return avx512 && __builtin_cpu_supports("avx512vnni");
 }
+
+static const ga_kernels *const tables[] = {&ga__kernels_avx512vnni,
+                                           &ga__kernels_avx512,
+                                           &ga__kernels_avx2};
 
 const ga_kernels *ga__kernels(void)
 {
-    const ga_kernels *k = avx512();
-    if (!k)
-        k = avx2();
-    return k ? k : &ga__kernels_ref;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+        if (supports(tables[i]->name))
+            return tables[i];
+    }
+    return &ga__kernels_ref;
 }
 
 const ga_kernels *ga__kernels_named(const char *name)
 {
-    if (strcmp(name, "ref") == 0)
-        return &ga__kernels_ref;
-    if (strcmp(name, "avx2") == 0)
-        return avx2();
-    if (strcmp(name, "avx512") == 0)
-        return avx512();
-    return NULL;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+        if (strcmp(name, tables[i]->name) == 0)
+            return supports(name) ? tables[i] : NULL;
+    }
+    return strcmp(name, "ref") == 0 ? &ga__kernels_ref : NULL;
 }
 
-void ga__pack_rows(const ga_kernels *k, float *packed, const float *w,
-                   size_t ld, size_t N, size_t K)
+#else
+
+const ga_kernels *ga__kernels(void)
 {
-    const size_t panel = k->panel;
-    for (size_t n = 0; n < N; n += panel, packed += panel * K) {
-        size_t rows = N - n < panel ? N - n : panel;
-        if (rows < panel)
-            memset(packed, 0, panel * K * sizeof(*packed));
-        for (size_t i = 0; i < K; i++) {
-            const float *column = w + n * ld + i;
-            for (size_t r = 0; r < rows; r++)
-                packed[i * panel + r] = column[r * ld];
-        }
-    }
+    return &ga__kernels_ref;
 }
 
-void ga__pack_columns(const ga_kernels *k, float *packed, const float *w,
-                      size_t ld, size_t N, size_t K)
+const ga_kernels *ga__kernels_named(const char *name)
 {
-    const size_t panel = k->panel;
-    for (size_t n = 0; n < N; n += panel) {
-        size_t columns = N - n < panel ? N - n : panel;
-        for (size_t i = 0; i < K; i++, packed += panel) {
-            memcpy(packed, w + i * ld + n, columns * sizeof(*packed));
-            memset(packed + columns, 0, (panel - columns) * sizeof(*packed));
-        }
-    }
+    return strcmp(name, "ref") == 0 ? &ga__kernels_ref : NULL;
 }
+
+#endif

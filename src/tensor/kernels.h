@@ -7,39 +7,86 @@
  * many rows there are, where in a tile it falls, or which thread does it.  That
  * is what lets the encoder promise the same bits for any batch.
  *
- * Arrays are row-major float32, written [rows, columns]; a leading dimension
- * (ld) is the distance of two rows in floats. */
+ * Arrays are row-major, float32 unless said otherwise, written [rows,
+ * columns]; a leading dimension (ld) is the distance of two rows in elements.
+ *
+ * Weights are packed once into an order that all instruction sets read, so
+ * that packed weights can lie in a file: a matrix [N, K] is a row of panels,
+ * each of GA_PANEL rows, stored by groups of neighbouring k:
+ *     float32   [N / 32, K, 32]
+ *     int8      [N / 32, K / 4, 32, 4]   four k in the lane of a dot product
+ * filled up with zeros.  A product then reads weights strictly forward. */
 #ifndef GA_TENSOR_KERNELS_H
 #define GA_TENSOR_KERNELS_H
 
 #include "base/mem.h"
 
-/* c = a w^T + bias, then GELU, then + residual, where they are asked for. */
+enum { GA_PANEL = 32, GA_INT8_GROUP = 4 };
+
+/* What is done to a product before it is stored: + bias, then GELU, then
+ * + residual, where they are asked for. */
 typedef struct {
-    size_t M, N, K;
-    const float *a; /* [M, K] */
-    size_t lda;
-    const float *w;        /* [N, K], packed; see ga__pack_rows */
     const float *bias;     /* [N], or NULL */
     const float *residual; /* [M, N], rows ldc apart, or NULL; may be c */
     float *c;              /* [M, N]; must not overlap a */
     size_t ldc;
     bool gelu; /* x/2 (1 + erf(x / sqrt 2)) of Hendrycks and Gimpel, 2016 */
+} ga_epilogue;
+
+/* c = a w^T */
+typedef struct {
+    size_t M, N, K;
+    const float *a; /* [M, K] */
+    size_t lda;
+    const float *w; /* [N, K], packed */
+    ga_epilogue out;
 } ga_gemm;
 
+/* The same of 8-bit numbers: x = scale * q + low for a row of activations, so
+ * that the whole range of a row is used wherever it lies, and w = scale * q
+ * for a row of weights.
+ *     sum_k x w = scale_w (scale_x sum_k q_x q_w + low_x sum_k q_w)
+ * The first sum is exact in 32 bits up to K = 66,000. */
 typedef struct {
-    const char *name; /* "ref", "avx2", "avx512" */
-    size_t panel;     /* columns of c that the gemm computes together */
+    size_t M, N, K;
+    const uint8_t *a; /* [M, K], rows lda apart and zero up to a multiple of 4 */
+    size_t lda;
+    const float *scale, *low; /* [M] */
+    const int8_t *w;          /* [N, K], packed */
+    const float *w_scale;     /* [N] */
+    const float *w_sum;       /* [N]: w_scale times the sum of the row */
+    ga_epilogue out;
+} ga_gemm_int8;
+
+/* One head of one text: softmax(Q K^T scale) V (Vaswani et al., 2017). */
+typedef struct {
+    size_t T, D;
+    const float *q, *k, *v; /* [T, D] each */
+    size_t ld;
+    float scale;
+    float *out; /* [T, D] */
+    size_t ldo;
+    float *scratch; /* [ga__attention_scratch(T, D)] */
+} ga_attention;
+
+typedef struct {
+    const char *name; /* "ref", "avx2", "avx512", "avx512vnni" */
 
     void (*gemm)(const ga_gemm *g);
+    void (*gemm_int8)(const ga_gemm_int8 *g);
+
+    /* Rows of x [rows, K], each times `factor` [K] where there is one, to 8
+     * bits: q, scale and low as above.  ldq is at least K rounded up to 4. */
+    void (*quantise)(uint8_t *q, size_t ldq, float *scale, float *low,
+                     const float *x, size_t ld, const float *factor,
+                     size_t rows, size_t K);
+
+    void (*attention)(const ga_attention *a);
 
     /* Each row of x [rows, H] to mean 0 and variance 1, times gamma [H], plus
      * beta [H]; in place (Ba et al., 2016). */
     void (*layer_norm)(float *x, const float *gamma, const float *beta,
                        float eps, size_t rows, size_t H);
-
-    /* Each row of x [rows, n] to softmax(scale * row), in place; n > 0. */
-    void (*softmax)(float *x, size_t ld, float scale, size_t rows, size_t n);
 
     float (*dot)(const float *a, const float *b, size_t n);
 
@@ -57,22 +104,31 @@ const ga_kernels *ga__kernels(void);
 /* One of them by name; NULL when there is none or this CPU lacks it. */
 const ga_kernels *ga__kernels_named(const char *name);
 
-/* Packed, a matrix [N, K] is a row of panels: panel p holds the K columns of
- * rows p * panel and up, as [K, panel], filled up with zeros.  The gemm then
- * reads weights strictly forward, `panel` outputs at a time. */
-static inline bool ga__packed_size(const ga_kernels *k, size_t N, size_t K,
-                                   size_t *floats)
+/* The names of all of them, slowest first, then NULL. */
+extern const char *const ga__kernels_names[];
+
+/* Elements of a packed matrix [N, K] whose k stand in groups of `group`, 1 for
+ * float32; false when that overflows. */
+static inline bool ga__packed_size(size_t N, size_t K, size_t group,
+                                   size_t *elements)
 {
-    size_t columns;
-    if (!ga__add_size(N, k->panel - 1, &columns))
+    size_t rows, columns;
+    if (!ga__add_size(N, GA_PANEL - 1, &rows) ||
+        !ga__add_size(K, group - 1, &columns))
         return false;
-    return ga__mul_size(columns - columns % k->panel, K, floats);
+    return ga__mul_size(rows - rows % GA_PANEL, columns - columns % group,
+                        elements);
 }
 
-/* Pack w [N, K], or w [K, N] whose columns are the rows to be packed. */
-void ga__pack_rows(const ga_kernels *k, float *packed, const float *w,
-                   size_t ld, size_t N, size_t K);
-void ga__pack_columns(const ga_kernels *k, float *packed, const float *w,
-                      size_t ld, size_t N, size_t K);
+/* Pack w [N, K]. */
+void ga__pack_f32(float *packed, const float *w, size_t N, size_t K);
+
+/* Floats that the attention of T tokens needs to work with. */
+size_t ga__attention_scratch(size_t T, size_t D);
+
+/* Quantise and pack w [N, K], each row times `factor` [K] where there is one.
+ * scale, sum: [N].  False when a weight is not finite. */
+bool ga__pack_int8(int8_t *packed, float *scale, float *sum, const float *w,
+                   const float *factor, size_t N, size_t K);
 
 #endif

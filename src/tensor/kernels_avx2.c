@@ -1,12 +1,15 @@
 /* kernels_avx2.c: eight floats at a time (AVX2 and FMA). */
 #include <immintrin.h>
-
-#include "tensor/kernels_internal.h"
+#include <stdint.h>
+#include <string.h>
 
 #define VL 8
-#define ROWS 6 /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
+#define ROWS 6      /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
+#define INT8_ROWS 4 /* 8 sums, 4 of weights, 2 of activations, 1: 15 of 16 */
+#define HEAD_ROWS 4 /* 8 sums */
 
 typedef __m256 vec;
+typedef __m256i ivec;
 
 #define vset _mm256_set1_ps
 #define vload _mm256_loadu_ps
@@ -62,6 +65,50 @@ static inline float vlargest(vec x)
         _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline float vsmallest(vec x)
+{
+    return -vlargest(_mm256_sub_ps(_mm256_setzero_ps(), x));
+}
+
+#define izero _mm256_setzero_si256
+#define ifloat _mm256_cvtepi32_ps
+
+static inline ivec iload(const int8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+static inline ivec ifour(const uint8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof(four));
+    return _mm256_set1_epi32(four);
+}
+
+/* Even and odd bytes apart, as 16-bit numbers: their products in pairs cannot
+ * overflow, which those of vpmaddubsw can. */
+static inline ivec idot(ivec sum, ivec a, ivec w)
+{
+    const ivec low = _mm256_set1_epi16(0xFF);
+    ivec even = _mm256_madd_epi16(
+        _mm256_and_si256(a, low),
+        _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
+    ivec odd =
+        _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(w, 8));
+    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
+}
+
+static inline void vbytes_n(uint8_t *p, vec x, size_t n)
+{
+    __m256i i = _mm256_cvtps_epi32(x);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i),
+                                     _mm256_extracti128_si256(i, 1));
+    uint8_t bytes[16];
+    _mm_storeu_si128((__m128i *)(void *)bytes,
+                     _mm_packus_epi16(words, words));
+    memcpy(p, bytes, n);
 }
 
 #define GA_KERNELS ga__kernels_avx2

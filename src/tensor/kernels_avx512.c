@@ -1,49 +1,19 @@
-/* kernels_avx512.c: sixteen floats at a time (AVX-512 F, BW, VL, DQ). */
-#include <immintrin.h>
+/* kernels_avx512.c: AVX-512 without dot products of bytes. */
+#include "tensor/kernels_avx512.h"
 
-#include "tensor/kernels_internal.h"
+#define INT8_ROWS 12 /* 24 sums, 4 of weights, 2 of activations, 1: 31 of 32 */
 
-#define VL 16
-#define ROWS 14 /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
-
-typedef __m512 vec;
-
-#define vset _mm512_set1_ps
-#define vload _mm512_loadu_ps
-#define vstore _mm512_storeu_ps
-#define vadd _mm512_add_ps
-#define vsub _mm512_sub_ps
-#define vmul _mm512_mul_ps
-#define vmin _mm512_min_ps
-#define vmax _mm512_max_ps
-#define vfma _mm512_fmadd_ps
-#define vsum _mm512_reduce_add_ps
-#define vlargest _mm512_reduce_max_ps
-
-static inline __mmask16 first(size_t n)
+/* Even and odd bytes apart, as 16-bit numbers: their products in pairs cannot
+ * overflow, which those of vpmaddubsw can. */
+static inline ivec idot(ivec sum, ivec a, ivec w)
 {
-    return (__mmask16)((1u << n) - 1);
-}
-
-static inline vec vload_n(const float *p, size_t n, vec rest)
-{
-    return _mm512_mask_loadu_ps(rest, first(n), p);
-}
-
-static inline void vstore_n(float *p, vec x, size_t n)
-{
-    _mm512_mask_storeu_ps(p, first(n), x);
-}
-
-static inline vec vround(vec x)
-{
-    return _mm512_roundscale_ps(x,
-                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-static inline vec vexp2i(vec n)
-{
-    return _mm512_scalef_ps(vset(1.0f), n);
+    const ivec low = _mm512_set1_epi16(0xFF);
+    ivec even = _mm512_madd_epi16(
+        _mm512_and_si512(a, low),
+        _mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8));
+    ivec odd =
+        _mm512_madd_epi16(_mm512_srli_epi16(a, 8), _mm512_srai_epi16(w, 8));
+    return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
 }
 
 #define GA_KERNELS ga__kernels_avx512

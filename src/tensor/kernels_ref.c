@@ -6,38 +6,118 @@
 
 #include "tensor/kernels_internal.h"
 
-enum { PANEL = 8 };
-
 static float gelu(float x)
 {
     return 0.5f * x * (1.0f + erff(x * 0.707106781f));
 }
 
-static float epilogue(const ga_gemm *g, size_t i, size_t j, float x)
+/* Store element [i, j] of a product. */
+static void finish(const ga_epilogue *e, size_t i, size_t j, float x)
 {
-    if (g->bias)
-        x += g->bias[j];
-    if (g->gelu)
+    if (e->bias)
+        x += e->bias[j];
+    if (e->gelu)
         x = gelu(x);
-    if (g->residual)
-        x += g->residual[i * g->ldc + j];
-    return x;
+    if (e->residual)
+        x += e->residual[i * e->ldc + j];
+    e->c[i * e->ldc + j] = x;
 }
 
 static void gemm(const ga_gemm *g)
 {
-    for (size_t j = 0; j < g->N; j += PANEL) {
-        const float *panel = g->w + j * g->K; /* [K, PANEL] */
-        size_t columns = g->N - j < PANEL ? g->N - j : PANEL;
+    for (size_t j = 0; j < g->N; j += GA_PANEL) {
+        const float *panel = g->w + j * g->K; /* [K, GA_PANEL] */
+        size_t columns = g->N - j < GA_PANEL ? g->N - j : GA_PANEL;
         for (size_t i = 0; i < g->M; i++) {
             const float *a = g->a + i * g->lda;
-            float sum[PANEL] = {0};
+            float sum[GA_PANEL] = {0};
             for (size_t k = 0; k < g->K; k++)
-                for (size_t p = 0; p < PANEL; p++)
-                    sum[p] += a[k] * panel[k * PANEL + p];
+                for (size_t p = 0; p < GA_PANEL; p++)
+                    sum[p] += a[k] * panel[k * GA_PANEL + p];
             for (size_t p = 0; p < columns; p++)
-                g->c[i * g->ldc + j + p] = epilogue(g, i, j + p, sum[p]);
+                finish(&g->out, i, j + p, sum[p]);
         }
+    }
+}
+
+static void gemm_int8(const ga_gemm_int8 *g)
+{
+    const size_t G = GA_INT8_GROUP, groups = (g->K + G - 1) / G;
+    for (size_t j = 0; j < g->N; j++) {
+        const int8_t *w = g->w + j / GA_PANEL * GA_PANEL * groups * G +
+                          j % GA_PANEL * G; /* every GA_PANEL * G */
+        for (size_t i = 0; i < g->M; i++) {
+            const uint8_t *a = g->a + i * g->lda;
+            int32_t sum = 0;
+            for (size_t k = 0; k < groups * G; k++)
+                sum += a[k] * w[k / G * GA_PANEL * G + k % G];
+            finish(&g->out, i, j,
+                   g->scale[i] * (float)sum * g->w_scale[j] +
+                       g->low[i] * g->w_sum[j]);
+        }
+    }
+}
+
+static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
+                     const float *x, size_t ld, const float *factor,
+                     size_t rows, size_t K)
+{
+    for (size_t r = 0; r < rows; r++, x += ld, q += ldq) {
+        float least = INFINITY, most = -INFINITY;
+        for (size_t k = 0; k < K; k++) {
+            float y = factor ? x[k] * factor[k] : x[k];
+            least = y < least ? y : least;
+            most = y > most ? y : most;
+        }
+        float inverse = most > least ? 255.0f / (most - least) : 0;
+        scale[r] = (most - least) / 255.0f;
+        low[r] = least;
+        for (size_t k = 0; k < K; k++) {
+            float y = factor ? x[k] * factor[k] : x[k];
+            float n = rintf((y - least) * inverse);
+            q[k] = (uint8_t)(n > 255 ? 255 : n < 0 ? 0 : n);
+        }
+        for (size_t k = K; k % GA_INT8_GROUP != 0; k++)
+            q[k] = 0;
+    }
+}
+
+/* Each row of x [rows, n] to softmax(scale * row), in place. */
+static void softmax(float *x, float scale, size_t n)
+{
+    float max = scale * x[0], sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= scale;
+        max = x[i] > max ? x[i] : max;
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - max);
+        sum += x[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] /= sum;
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void attention(const ga_attention *a)
+{
+    float *weights = a->scratch; /* [T] */
+    for (size_t i = 0; i < a->T; i++) {
+        float *out = a->out + i * a->ldo;
+        for (size_t t = 0; t < a->T; t++)
+            weights[t] = dot(a->q + i * a->ld, a->k + t * a->ld, a->D);
+        softmax(weights, a->scale, a->T);
+        memset(out, 0, a->D * sizeof(*out));
+        for (size_t t = 0; t < a->T; t++)
+            for (size_t d = 0; d < a->D; d++)
+                out[d] += weights[t] * a->v[t * a->ld + d];
     }
 }
 
@@ -57,31 +137,6 @@ static void layer_norm(float *x, const float *gamma, const float *beta,
     }
 }
 
-static void softmax(float *x, size_t ld, float scale, size_t rows, size_t n)
-{
-    for (size_t r = 0; r < rows; r++, x += ld) {
-        float max = scale * x[0], sum = 0;
-        for (size_t i = 0; i < n; i++) {
-            x[i] *= scale;
-            max = x[i] > max ? x[i] : max;
-        }
-        for (size_t i = 0; i < n; i++) {
-            x[i] = expf(x[i] - max);
-            sum += x[i];
-        }
-        for (size_t i = 0; i < n; i++)
-            x[i] /= sum;
-    }
-}
-
-static float dot(const float *a, const float *b, size_t n)
-{
-    float sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
 static void dot_rows(float *out, const float *rows, size_t count,
                      const float *x, size_t n)
 {
@@ -97,10 +152,11 @@ static void axpy(float *y, float a, const float *x, size_t n)
 
 const ga_kernels ga__kernels_ref = {
     .name = "ref",
-    .panel = PANEL,
     .gemm = gemm,
+    .gemm_int8 = gemm_int8,
+    .quantise = quantise,
+    .attention = attention,
     .layer_norm = layer_norm,
-    .softmax = softmax,
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,

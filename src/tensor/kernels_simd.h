@@ -1,14 +1,20 @@
 /* kernels_simd.h: the kernels in terms of one vector type.
  *
- * Text that kernels_avx2.c and kernels_avx512.c include once they have defined
+ * Text that kernels_avx2.c, kernels_avx512.c and kernels_avx512vnni.c include
+ * once they have defined
  *     VL                     floats in a vector
- *     ROWS                   rows of a gemm tile, 6 or 14: what registers hold
+ *     ROWS, INT8_ROWS        rows of a gemm tile, up to 14, and
+ *     HEAD_ROWS              queries of an attention tile: what registers hold
  *     vec, vset, vload, vstore, vload_n(p, n, rest), vstore_n(p, x, n) (the
  *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
  *     vmul, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a vector of
- *     whole numbers), vsum, vlargest
+ *     whole numbers), vsum, vlargest, vsmallest
+ *     ivec (VL 32-bit integers), izero, iload, idot(sum, a, w) (sum + the dot
+ *     product of four unsigned and four signed bytes in each lane, exact),
+ *     ifour(p) (four bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first
+ *     n numbers of x, which are whole and 0 to 255, as bytes)
  *     GA_KERNELS, GA_KERNELS_NAME   the table and its name
- * so that both instruction sets run the same algorithm. */
+ * so that all instruction sets run the same algorithm. */
 #ifndef GA_TENSOR_KERNELS_SIMD_H
 #define GA_TENSOR_KERNELS_SIMD_H
 
@@ -28,11 +34,15 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { NV = 2, PANEL = NV * VL }; /* vectors and columns of a panel */
+/* Vectors that a tile is wide, and its columns: a panel or half of one. */
+enum { NV = 2, STRIP = NV * VL };
 
 /* Weights are read once for a handful of rows when a single text is encoded;
  * they then come from far away, and this far ahead the loads are hidden. */
-enum { PREFETCH = 16 * PANEL * sizeof(float) }; /* bytes */
+enum {
+    PREFETCH = 16 * GA_PANEL * sizeof(float), /* bytes */
+    INT8_PREFETCH = 16 * GA_PANEL * GA_INT8_GROUP
+};
 
 /* The first n floats of a vector; n >= VL means all of them. */
 INLINE vec load_or(const float *p, size_t n, vec rest)
@@ -91,42 +101,42 @@ INLINE vec vgelu(vec x)
     return vfma(x, half_erf, vmul(x, vset(0.5f)));
 }
 
-/* Bias, activation and residual of the rows i and up of one panel: what the
- * sums [rows, PANEL] still lack to be elements of c. */
-static void finish(const ga_gemm *g, const float *sums, size_t i, size_t j,
-                   size_t rows)
+/* What the sums x of columns j and up of row i still lack to be elements of c;
+ * `left` of them are there. */
+INLINE void finish(const ga_epilogue *e, size_t i, size_t j, size_t left, vec x,
+                   vec bias)
 {
-    for (size_t v = 0; v < NV && j + v * VL < g->N; v++) {
-        size_t column = j + v * VL, left = g->N - column;
-        vec bias = g->bias ? load_upto(g->bias + column, left) : vset(0.0f);
-        for (size_t r = 0; r < rows; r++) {
-            size_t at = (i + r) * g->ldc + column;
-            vec x = vadd(vload(sums + r * PANEL + v * VL), bias);
-            if (g->gelu)
-                x = vgelu(x);
-            if (g->residual)
-                x = vadd(x, load_upto(g->residual + at, left));
-            store_upto(g->c + at, x, left);
-        }
-    }
+    size_t at = i * e->ldc + j;
+    x = vadd(x, bias);
+    if (e->gelu)
+        x = vgelu(x);
+    if (e->residual)
+        x = vadd(x, load_upto(e->residual + at, left));
+    store_upto(e->c + at, x, left);
 }
 
-/* Rows i and up of one panel, `rows` known when compiling: the sums stay in
+INLINE vec bias_of(const ga_epilogue *e, size_t j, size_t left)
+{
+    return e->bias ? load_upto(e->bias + j, left) : vset(0.0f);
+}
+
+/* ---- products of floats ---- */
+
+/* Rows i and up of one strip, `rows` known when compiling: the sums stay in
  * registers for all of K. */
 INLINE void tile(const ga_gemm *g, size_t i, size_t j, const size_t rows)
 {
-    const float *w = g->w + j * g->K; /* [K, PANEL] */
+    const float *w = g->w + j / GA_PANEL * GA_PANEL * g->K + j % GA_PANEL;
     const size_t lda = g->lda;
     /* one pointer for three rows: there are not enough registers for all */
     const float *a[(ROWS + 2) / 3];
     vec sum[ROWS][NV];
-    float sums[ROWS * PANEL];
     foreach (q, (rows + 2) / 3)
         a[q] = g->a + (i + 3 * q) * lda;
     foreach (r, rows)
         foreach (v, NV)
             sum[r][v] = vset(0.0f);
-    for (size_t k = 0; k < g->K; k++, w += PANEL) {
+    for (size_t k = 0; k < g->K; k++, w += GA_PANEL) {
         vec b[NV];
         foreach (v, NV) {
             b[v] = vload(w + v * VL);
@@ -142,19 +152,78 @@ INLINE void tile(const ga_gemm *g, size_t i, size_t j, const size_t rows)
         foreach (q, (rows + 2) / 3)
             a[q]++;
     }
+    float sums[ROWS * STRIP];
     foreach (r, rows)
         foreach (v, NV)
-            vstore(sums + r * PANEL + v * VL, sum[r][v]);
-    finish(g, sums, i, j, rows);
+            vstore(sums + r * STRIP + v * VL, sum[r][v]);
+    for (size_t v = 0; v < NV && j + v * VL < g->N; v++) {
+        size_t column = j + v * VL, left = g->N - column;
+        vec bias = bias_of(&g->out, column, left);
+        for (size_t r = 0; r < rows; r++)
+            finish(&g->out, i + r, column, left,
+                   vload(sums + r * STRIP + v * VL), bias);
+    }
 }
+
+/* ---- products of bytes ---- */
+
+INLINE void int8_tile(const ga_gemm_int8 *g, size_t i, size_t j,
+                      const size_t rows)
+{
+    enum { G = GA_INT8_GROUP };
+    const size_t groups = (g->K + G - 1) / G, lda = g->lda;
+    const int8_t *w =
+        g->w + j / GA_PANEL * GA_PANEL * groups * G + j % GA_PANEL * G;
+    const uint8_t *a[(INT8_ROWS + 2) / 3];
+    ivec sum[INT8_ROWS][NV];
+    foreach (q, (rows + 2) / 3)
+        a[q] = g->a + (i + 3 * q) * lda;
+    foreach (r, rows)
+        foreach (v, NV)
+            sum[r][v] = izero();
+    for (size_t k = 0; k < groups; k++, w += GA_PANEL * G) {
+        ivec b[NV];
+        foreach (v, NV) {
+            b[v] = iload(w + v * VL * G);
+            __builtin_prefetch(
+                (const void *)((uintptr_t)(w + v * VL * G) + INT8_PREFETCH));
+        }
+        foreach (r, rows) {
+            ivec x = ifour(a[r / 3] + r % 3 * lda);
+            foreach (v, NV)
+                sum[r][v] = idot(sum[r][v], x, b[v]);
+        }
+        foreach (q, (rows + 2) / 3)
+            a[q] += G;
+    }
+    float sums[INT8_ROWS * STRIP];
+    foreach (r, rows)
+        foreach (v, NV)
+            vstore(sums + r * STRIP + v * VL, ifloat(sum[r][v]));
+    for (size_t v = 0; v < NV && j + v * VL < g->N; v++) {
+        size_t column = j + v * VL, left = g->N - column;
+        vec bias = bias_of(&g->out, column, left);
+        vec w_scale = load_upto(g->w_scale + column, left);
+        vec w_sum = load_upto(g->w_sum + column, left);
+        for (size_t r = 0; r < rows; r++) {
+            vec x = vmul(vload(sums + r * STRIP + v * VL),
+                         vset(g->scale[i + r]));
+            vec low = vmul(vset(g->low[i + r]), w_sum);
+            finish(&g->out, i + r, column, left, vfma(x, w_scale, low), bias);
+        }
+    }
+}
+
+/* ---- all tiles ---- */
 
 #define TILE(n)                                                                \
     case n:                                                                    \
-        tile(g, i, j, n);                                                      \
+        TILE_OF(n);                                                            \
         break
 
 static void run_tile(const ga_gemm *g, size_t i, size_t j, size_t rows)
 {
+#define TILE_OF(n) tile(g, i, j, (n) <= ROWS ? (n) : ROWS)
     switch (rows) {
         TILE(1);
         TILE(2);
@@ -173,20 +242,231 @@ static void run_tile(const ga_gemm *g, size_t i, size_t j, size_t rows)
         TILE(14);
 #endif
     }
+#undef TILE_OF
+}
+
+static void run_int8_tile(const ga_gemm_int8 *g, size_t i, size_t j,
+                          size_t rows)
+{
+#define TILE_OF(n) int8_tile(g, i, j, (n) <= INT8_ROWS ? (n) : INT8_ROWS)
+    switch (rows) {
+        TILE(1);
+        TILE(2);
+        TILE(3);
+        TILE(4);
+#if INT8_ROWS > 4
+        TILE(5);
+        TILE(6);
+        TILE(7);
+        TILE(8);
+        TILE(9);
+        TILE(10);
+        TILE(11);
+        TILE(12);
+        TILE(13);
+        TILE(14);
+#endif
+    }
+#undef TILE_OF
+}
+
+/* Tiles as equal as they get, 15 rows being 8 and 7 and not 14 and 1: how many
+ * of the M - i rows left are in the next one. */
+static size_t next_rows(size_t M, size_t i, size_t most)
+{
+    size_t tiles = (M - i + most - 1) / most;
+    return (M - i + tiles - 1) / tiles;
 }
 
 static void gemm(const ga_gemm *g)
 {
-    const size_t tiles = (g->M + ROWS - 1) / ROWS;
-    for (size_t j = 0; j < g->N; j += PANEL) {
-        /* tiles as equal as they get: 15 rows are 8 and 7, not 14 and 1 */
-        for (size_t t = 0, i = 0; t < tiles; t++) {
-            size_t rows = (g->M - i + tiles - t - 1) / (tiles - t);
+    for (size_t j = 0; j < g->N; j += STRIP) {
+        for (size_t i = 0, rows; i < g->M; i += rows) {
+            rows = next_rows(g->M, i, ROWS);
             run_tile(g, i, j, rows);
-            i += rows;
         }
     }
 }
+
+/* Activations of a block of rows stay in the L1 cache while the weights, which
+ * the processor reads ahead, stream past from the L2 cache. */
+static void gemm_int8(const ga_gemm_int8 *g)
+{
+    enum { L1_BYTES = 24 << 10 };
+    size_t tiles = L1_BYTES / (INT8_ROWS * g->K + 1);
+    size_t most = (tiles > 1 ? tiles : 1) * INT8_ROWS;
+    for (size_t first = 0, block; first < g->M; first += block) {
+        block = next_rows(g->M, first, most);
+        for (size_t j = 0; j < g->N; j += STRIP) {
+            for (size_t i = first, rows; i < first + block; i += rows) {
+                rows = next_rows(first + block, i, INT8_ROWS);
+                run_int8_tile(g, i, j, rows);
+            }
+        }
+    }
+}
+
+/* ---- quantisation ---- */
+
+INLINE vec scaled(const float *x, const float *factor, size_t k, size_t left,
+                  vec rest)
+{
+    vec y = load_or(x + k, left, rest);
+    return factor ? vmul(y, load_or(factor + k, left, vset(1.0f))) : y;
+}
+
+static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
+                     const float *x, size_t ld, const float *factor,
+                     size_t rows, size_t K)
+{
+    for (size_t r = 0; r < rows; r++, x += ld, q += ldq) {
+        vec least = vset(INFINITY), most = vset(-INFINITY);
+        for (size_t k = 0; k < K; k += VL) {
+            least = vmin(scaled(x, factor, k, K - k, vset(INFINITY)), least);
+            most = vmax(scaled(x, factor, k, K - k, vset(-INFINITY)), most);
+        }
+        const float bottom = vsmallest(least), range = vlargest(most) - bottom;
+        const vec shift = vset(bottom), inverse = vset(range > 0 ? 255.0f / range : 0);
+        scale[r] = range / 255.0f;
+        low[r] = bottom;
+        for (size_t k = 0; k < K; k += VL) {
+            vec y = vsub(scaled(x, factor, k, K - k, shift), shift);
+            y = vmin(vround(vmul(y, inverse)), vset(255.0f));
+            vbytes_n(q + k, vmax(y, vset(0.0f)), K - k < VL ? K - k : VL);
+        }
+        for (size_t k = K; k % GA_INT8_GROUP != 0; k++)
+            q[k] = 0;
+    }
+}
+
+/* ---- attention ---- */
+
+/* keys[d, t] = k[t, d]: then the products of one query with VL keys are lanes
+ * of one vector.  Columns behind T stay what they are: finite or not, their
+ * weights are cut off before they count. */
+static void transpose(float *keys, size_t columns, const ga_attention *a)
+{
+    for (size_t t = 0; t < a->T; t++) {
+        for (size_t d = 0; d < a->D; d++)
+            keys[d * columns + t] = a->k[t * a->ld + d];
+    }
+}
+
+/* The products of `rows` queries with `n` vectors of keys, times the scale. */
+INLINE void score(const ga_attention *a, size_t i, const float *keys,
+                  size_t columns, float *scores, const size_t rows,
+                  const size_t n)
+{
+    vec sum[HEAD_ROWS][NV];
+    const float *q = a->q + i * a->ld;
+    foreach (r, rows)
+        foreach (v, n)
+            sum[r][v] = vset(0.0f);
+    for (size_t d = 0; d < a->D; d++, keys += columns) {
+        vec k[NV];
+        foreach (v, n)
+            k[v] = vload(keys + v * VL);
+        foreach (r, rows)
+            foreach (v, n)
+                sum[r][v] = vfma(vset(q[r * a->ld + d]), k[v], sum[r][v]);
+    }
+    foreach (r, rows)
+        foreach (v, n)
+            vstore(scores + r * columns + v * VL,
+                   vmul(sum[r][v], vset(a->scale)));
+}
+
+/* Each of `rows` rows [T] to its softmax, and what it must be divided by. */
+INLINE void soften(float *x, size_t columns, size_t T, float *inverse,
+                   const size_t rows)
+{
+    /* lanes behind the row: their e^-87 vanish beside the largest, e^0 */
+    const vec none = vset(-INFINITY);
+    for (size_t r = 0; r < rows; r++, x += columns) {
+        vec largest = none, sum = vset(0.0f);
+        for (size_t t = 0; t < T; t += VL)
+            largest = vmax(largest, load_or(x + t, T - t, none));
+        const vec max = vset(vlargest(largest));
+        for (size_t t = 0; t < T; t += VL) {
+            vec e = vexp(vsub(load_or(x + t, T - t, none), max));
+            store_upto(x + t, e, T - t);
+            sum = vadd(sum, e);
+        }
+        inverse[r] = 1.0f / vsum(sum);
+    }
+}
+
+/* The values, weighted, of `rows` queries and n vectors of columns. */
+INLINE void mix(const ga_attention *a, size_t i, size_t d, const float *weights,
+                size_t columns, const float *inverse, const size_t rows,
+                const size_t n)
+{
+    vec sum[HEAD_ROWS][NV];
+    const float *v = a->v + d;
+    size_t left = a->D - d;
+    foreach (r, rows)
+        foreach (c, n)
+            sum[r][c] = vset(0.0f);
+    for (size_t t = 0; t < a->T; t++, v += a->ld) {
+        vec value[NV];
+        foreach (c, n)
+            value[c] = c + 1 < n || left >= n * VL
+                           ? vload(v + c * VL)
+                           : load_upto(v + c * VL, left - c * VL);
+        foreach (r, rows)
+            foreach (c, n)
+                sum[r][c] = vfma(vset(weights[r * columns + t]), value[c],
+                                 sum[r][c]);
+    }
+    foreach (r, rows)
+        foreach (c, n)
+            store_upto(a->out + (i + r) * a->ldo + d + c * VL,
+                       vmul(sum[r][c], vset(inverse[r])), left - c * VL);
+}
+
+INLINE void attend(const ga_attention *a, size_t i, const float *keys,
+                   size_t columns, float *scores, const size_t rows)
+{
+    float inverse[HEAD_ROWS];
+    size_t t = 0, d = 0;
+    for (; t + VL < a->T; t += NV * VL)
+        score(a, i, keys + t, columns, scores + t, rows, NV);
+    if (t < a->T)
+        score(a, i, keys + t, columns, scores + t, rows, 1);
+    soften(scores, columns, a->T, inverse, rows);
+    for (; d + VL < a->D; d += NV * VL)
+        mix(a, i, d, scores, columns, inverse, rows, NV);
+    if (d < a->D)
+        mix(a, i, d, scores, columns, inverse, rows, 1);
+}
+
+static void attention(const ga_attention *a)
+{
+    const size_t align = GA_ATTENTION_ALIGN;
+    const size_t columns = (a->T + align - 1) / align * align;
+    float *keys = a->scratch, *scores = keys + columns * a->D;
+    transpose(keys, columns, a);
+    for (size_t i = 0, rows; i < a->T; i += rows) {
+        rows = next_rows(a->T, i, HEAD_ROWS);
+#define TILE_OF(n)                                                             \
+    attend(a, i, keys, columns, scores, (n) <= HEAD_ROWS ? (n) : HEAD_ROWS)
+        switch (rows) {
+            TILE(1);
+            TILE(2);
+            TILE(3);
+            TILE(4);
+#if HEAD_ROWS > 4
+            TILE(5);
+            TILE(6);
+            TILE(7);
+            TILE(8);
+#endif
+        }
+#undef TILE_OF
+    }
+}
+
+/* ---- rows and vectors ---- */
 
 static void layer_norm(float *x, const float *gamma, const float *beta,
                        float eps, size_t rows, size_t H)
@@ -207,27 +487,6 @@ static void layer_norm(float *x, const float *gamma, const float *beta,
             y = vfma(y, load_upto(gamma + i, left), load_upto(beta + i, left));
             store_upto(x + i, y, left);
         }
-    }
-}
-
-static void softmax(float *x, size_t ld, float scale, size_t rows, size_t n)
-{
-    /* lanes behind the row: their e^-87 vanish beside the largest, e^0 */
-    const vec none = vset(-INFINITY), factor = vset(scale);
-    for (size_t r = 0; r < rows; r++, x += ld) {
-        vec largest = none, sum = vset(0.0f);
-        for (size_t i = 0; i < n; i += VL)
-            largest = vmax(largest, vmul(load_or(x + i, n - i, none), factor));
-        const vec max = vset(vlargest(largest));
-        for (size_t i = 0; i < n; i += VL) {
-            vec e = vmul(load_or(x + i, n - i, none), factor);
-            e = vexp(vsub(e, max));
-            store_upto(x + i, e, n - i);
-            sum = vadd(sum, e);
-        }
-        const vec inverse = vset(1.0f / vsum(sum));
-        for (size_t i = 0; i < n; i += VL)
-            store_upto(x + i, vmul(load_upto(x + i, n - i), inverse), n - i);
     }
 }
 
@@ -284,10 +543,11 @@ static void axpy(float *y, float a, const float *x, size_t n)
 
 const ga_kernels GA_KERNELS = {
     .name = GA_KERNELS_NAME,
-    .panel = PANEL,
     .gemm = gemm,
+    .gemm_int8 = gemm_int8,
+    .quantise = quantise,
+    .attention = attention,
     .layer_norm = layer_norm,
-    .softmax = softmax,
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,

@@ -1,0 +1,72 @@
+/* kernels_avx512.h: sixteen floats at a time, for kernels_simd.h (AVX-512 F, BW,
+ * VL, DQ). */
+#ifndef GA_TENSOR_KERNELS_AVX512_H
+#define GA_TENSOR_KERNELS_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 16
+#define ROWS 14     /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
+#define HEAD_ROWS 8 /* 16 sums */
+
+typedef __m512 vec;
+typedef __m512i ivec;
+
+#define vset _mm512_set1_ps
+#define vload _mm512_loadu_ps
+#define vstore _mm512_storeu_ps
+#define vadd _mm512_add_ps
+#define vsub _mm512_sub_ps
+#define vmul _mm512_mul_ps
+#define vmin _mm512_min_ps
+#define vmax _mm512_max_ps
+#define vfma _mm512_fmadd_ps
+#define vsum _mm512_reduce_add_ps
+#define vlargest _mm512_reduce_max_ps
+#define vsmallest _mm512_reduce_min_ps
+#define izero _mm512_setzero_si512
+#define iload _mm512_loadu_si512
+#define ifloat _mm512_cvtepi32_ps
+
+static inline __mmask16 first(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline vec vload_n(const float *p, size_t n, vec rest)
+{
+    return _mm512_mask_loadu_ps(rest, first(n), p);
+}
+
+static inline void vstore_n(float *p, vec x, size_t n)
+{
+    _mm512_mask_storeu_ps(p, first(n), x);
+}
+
+static inline vec vround(vec x)
+{
+    return _mm512_roundscale_ps(x,
+                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vec vexp2i(vec n)
+{
+    return _mm512_scalef_ps(vset(1.0f), n);
+}
+
+static inline ivec ifour(const uint8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof(four));
+    return _mm512_set1_epi32(four);
+}
+
+static inline void vbytes_n(uint8_t *p, vec x, size_t n)
+{
+    _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1),
+                         _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+
+#endif

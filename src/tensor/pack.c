@@ -1,0 +1,70 @@
+/* pack.c: weights in the order that the kernels read them. */
+#include <math.h>
+
+#include "tensor/kernels.h"
+
+void ga__pack_f32(float *packed, const float *w, size_t N, size_t K)
+{
+    for (size_t n = 0; n < N; n += GA_PANEL, packed += GA_PANEL * K) {
+        size_t rows = N - n < GA_PANEL ? N - n : GA_PANEL;
+        if (rows < GA_PANEL)
+            memset(packed, 0, GA_PANEL * K * sizeof(*packed));
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = w + (n + r) * K;
+            for (size_t k = 0; k < K; k++)
+                packed[k * GA_PANEL + r] = row[k];
+        }
+    }
+}
+
+/* One row to q = round(w / scale) with the scale that loses least: cutting off
+ * the largest weights a little makes all the others finer. */
+static float best_scale(const float *w, const float *factor, size_t K)
+{
+    enum { STEPS = 20 }; /* from 1 down to 0.81 of the largest */
+    float largest = 0, best = 0, least = INFINITY;
+    for (size_t k = 0; k < K; k++)
+        largest = fmaxf(largest, fabsf(factor ? w[k] * factor[k] : w[k]));
+    for (int step = 0; step < STEPS; step++) {
+        float scale = largest * (1.0F - 0.01F * (float)step) / 127.0F;
+        float inverse = scale > 0 ? 1.0F / scale : 0, error = 0;
+        for (size_t k = 0; k < K; k++) {
+            float x = factor ? w[k] * factor[k] : w[k];
+            float q = rintf(x * inverse);
+            q = q > 127 ? 127 : q < -127 ? -127 : q;
+            error += (x - q * scale) * (x - q * scale);
+        }
+        if (error < least) {
+            least = error;
+            best = scale;
+        }
+    }
+    return best;
+}
+
+bool ga__pack_int8(int8_t *packed, float *scale, float *sum, const float *w,
+                   const float *factor, size_t N, size_t K)
+{
+    const size_t G = GA_INT8_GROUP, groups = (K + G - 1) / G;
+    memset(packed, 0, (N + GA_PANEL - 1) / GA_PANEL * GA_PANEL * groups * G);
+    for (size_t n = 0; n < N; n++) {
+        const float *row = w + n * K;
+        int8_t *panel = packed + n / GA_PANEL * GA_PANEL * groups * G;
+        int32_t total = 0;
+        for (size_t k = 0; k < K; k++) {
+            if (!isfinite(factor ? row[k] * factor[k] : row[k]))
+                return false;
+        }
+        scale[n] = best_scale(row, factor, K);
+        float inverse = scale[n] > 0 ? 1.0F / scale[n] : 0;
+        for (size_t k = 0; k < K; k++) {
+            float q = rintf((factor ? row[k] * factor[k] : row[k]) * inverse);
+            int value = (int)(q > 127 ? 127 : q < -127 ? -127 : q);
+            panel[(k / G * GA_PANEL + n % GA_PANEL) * G + k % G] =
+                (int8_t)value;
+            total += value;
+        }
+        sum[n] = scale[n] * (float)total;
+    }
+    return true;
+}
