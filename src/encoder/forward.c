@@ -10,7 +10,7 @@
 
 /* Rows that the feed-forward works on at a time: enough for the weights to be
  * worth loading, few enough to stay in the L2 cache. */
-enum { FEED_ROWS = 256 };
+enum { FEED_ROWS = 128 };
 
 typedef struct {
     const ga_encoder *enc;

@@ -72,6 +72,32 @@ static inline float vsmallest(vec x)
     return -vlargest(_mm256_sub_ps(_mm256_setzero_ps(), x));
 }
 
+/* r[i][j] becomes r[j][i]: pairs of floats, pairs of pairs, then halves. */
+static inline __attribute__((always_inline)) void vtranspose(vec r[VL])
+{
+    vec t[VL];
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i++)
+        r[i] = t[i];
+}
+
 #define izero _mm256_setzero_si256
 #define ifloat _mm256_cvtepi32_ps
 
