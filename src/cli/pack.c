@@ -75,7 +75,8 @@ static json_t *report_json(const char *out, const ga_pack_report *r)
 static int run(int argc, char **argv)
 {
     cli_list libraries = {0};
-    const char *encoder = NULL, *out = NULL;
+    const char *encoder = NULL, *out = NULL, *precision = "int8";
+    ga_precision as;
     unsigned threads = ga__cpu_count();
     double text_weight, shrinkage, duplicate;
     bool json = false, done;
@@ -90,6 +91,8 @@ static int run(int argc, char **argv)
          "a library or JSON Lines file; repeatable", &libraries, 0, 0},
         {OPT_STRING, 'e', "encoder", "DIR", "model folder; else the retriever",
          &encoder, 0, 0},
+        {OPT_STRING, 0, "precision", "P",
+         "of the encoder, f32 or int8 (int8)", &precision, 0, 0},
         {OPT_STRING, 'o', "out", "FILE", "the pack to write", &out, 0, 0},
         {OPT_DOUBLE, 0, "text-weight", "N",
          "a guideline's text counts as N triggers (2)", &text_weight, 0, 0},
@@ -109,6 +112,9 @@ static int run(int argc, char **argv)
     if (count || !out || libraries.count == 0)
         return cli_usagef(&cli_pack,
                           "--library FILE and --out FILE are needed");
+    ga_error err;
+    if (ga_precision_find(precision, &as, &err))
+        return cli_usagef(&cli_pack, "%s", err.msg);
     if (text_weight < 0 || text_weight > 1e6 || shrinkage < 0 ||
         shrinkage > 1 || duplicate <= 0)
         return cli_usagef(&cli_pack, "--text-weight is 0 to 1000000, "
@@ -125,7 +131,6 @@ static int run(int argc, char **argv)
     p.shown = p.start;
     options.progress = show_progress;
     options.progress_arg = &p;
-    ga_error err;
     ga_encoder *enc = NULL;
     ga_scratch *scratch = NULL;
     ga_guideline_set set = GA_GUIDELINE_SET_INIT;
@@ -133,7 +138,7 @@ static int run(int argc, char **argv)
     ga_status rc =
         ga__guidelines_load(libraries.items, libraries.count, NULL, &set, &err);
     if (!rc)
-        rc = ga_encoder_open(encoder, &enc, &err);
+        rc = ga_encoder_open_as(encoder, as, &enc, &err);
     if (!rc)
         rc = ga_scratch_new(threads, &scratch, &err);
     if (!rc)

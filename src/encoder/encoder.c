@@ -57,7 +57,9 @@ ga_status ga__encoder_load(ga_encoder *enc, const ga_encoder_image *image,
         ga__error_prefix(err, "%s", names->vocab);
         return rc;
     }
-    if (!ga__weights_prepared(image->weights)) {
+    bool prepared = false;
+    rc = ga__weights_prepared(image->weights, &prepared, err);
+    if (!rc && !prepared) {
         size_t bytes;
         rc = ga__prepare(&enc->config, image->weights, precision,
                          &enc->prepared, &bytes, err);

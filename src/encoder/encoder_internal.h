@@ -68,7 +68,8 @@ ga_status ga__weights_open(const ga_encoder_config *config, ga_str prepared,
 void ga__weights_close(ga_weights *weights);
 
 /* Is it a prepared file, and not a model as it is published? */
-bool ga__weights_prepared(ga_str safetensors);
+ga_status ga__weights_prepared(ga_str safetensors, bool *prepared,
+                               ga_error *err);
 
 /* What to call the parts of an image in messages. */
 typedef struct {

@@ -186,7 +186,8 @@ static ga_status find_model(source *s, model_source *out)
 typedef struct {
     char *out;
     ga_buf header;
-    size_t used; /* bytes of the data */
+    size_t used; /* bytes of the data, up to where the next tensor begins */
+    size_t end;  /* and without what fills up the last */
     char *data;  /* NULL while the header is written */
     ga_error *err;
 } target;
@@ -194,9 +195,8 @@ typedef struct {
 static ga_status describe(void *arg, const ga_slot *slot)
 {
     target *t = arg;
-    size_t end;
-    if (!ga__add_size(t->used, ga__slot_bytes(slot), &end) ||
-        end > SIZE_MAX / 2)
+    if (!ga__add_size(t->used, ga__slot_bytes(slot), &t->end) ||
+        t->end > SIZE_MAX / 2)
         return ga__fail_nomem(t->err, SIZE_MAX);
     ga_status rc = ga__buf_printf(
         &t->header, t->err, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
@@ -207,8 +207,8 @@ static ga_status describe(void *arg, const ga_slot *slot)
                             (unsigned long long)slot->shape[i]);
     if (!rc)
         rc = ga__buf_printf(&t->header, t->err,
-                            "],\"data_offsets\":[%zu,%zu]}", t->used, end);
-    t->used = (end + ALIGN - 1) / ALIGN * ALIGN;
+                            "],\"data_offsets\":[%zu,%zu]}", t->used, t->end);
+    t->used = (t->end + ALIGN - 1) / ALIGN * ALIGN;
     return rc;
 }
 
@@ -234,10 +234,10 @@ static ga_status make_file(const ga_encoder_config *config,
     size_t length = t->header.len + strlen(open) + strlen(close);
     size_t start = (sizeof(uint64_t) + length + ALIGN - 1) / ALIGN * ALIGN;
     uint64_t said = start - sizeof(uint64_t); /* spaces fill it up */
-    *bytes = start + t->used;
-    t->out = ga__alloc_aligned(*bytes, 1);
+    *bytes = start + t->end;
+    t->out = ga__alloc_aligned(start + t->used, 1);
     if (!t->out)
-        return ga__fail_nomem(t->err, *bytes);
+        return ga__fail_nomem(t->err, start + t->used);
     memset(t->out, ' ', start);
     memset(t->out + start, 0, t->used);
     memcpy(t->out, &said, sizeof(said));

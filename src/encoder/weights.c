@@ -37,14 +37,16 @@ static ga_status bind(void *arg, const ga_slot *slot)
     return GA_OK;
 }
 
-bool ga__weights_prepared(ga_str safetensors)
+ga_status ga__weights_prepared(ga_str safetensors, bool *prepared,
+                               ga_error *err)
 {
     ga_safetensors tensors;
-    if (ga__safetensors_open(safetensors, &tensors, NULL))
-        return false;
-    bool is = ga__safetensors_find(&tensors, "embeddings.words") != NULL;
+    ga_status rc = ga__safetensors_open(safetensors, &tensors, err);
+    if (rc)
+        return rc;
+    *prepared = ga__safetensors_find(&tensors, "embeddings.words") != NULL;
     ga__safetensors_close(&tensors);
-    return is;
+    return GA_OK;
 }
 
 ga_status ga__weights_open(const ga_encoder_config *config, ga_str prepared,

@@ -21,7 +21,7 @@
 /* The line ends catch transfers that "correct" them. */
 #define GA_PACK_MAGIC "GAPACK\r\n"
 
-enum { GA_PACK_VERSION = 1, GA_PACK_ALIGN = 64 };
+enum { GA_PACK_VERSION = 2, GA_PACK_ALIGN = 64 };
 
 /* The greatest magnitude of a number in a pack: products of two of them can be
  * summed over every dimension without becoming infinite. */
@@ -77,7 +77,7 @@ _Static_assert(sizeof(ga_pack_calibration) == 32, "packed calibration");
 #define GA_PACK_SECTIONS(X)                                                    \
     X(CONFIG, "config")         /* JSON, of the encoder */                     \
     X(VOCAB, "vocab")           /* a token a line */                           \
-    X(WEIGHTS, "weights")       /* safetensors */                              \
+    X(WEIGHTS, "weights")       /* prepared: see encoder/layout.h */                              \
     X(GUIDELINES, "guidelines") /* ga_pack_row, [G] */                         \
     X(STRINGS, "strings")                                                      \
     X(VECTORS, "vectors")         /* float, [G, H] */                          \

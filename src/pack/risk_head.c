@@ -25,7 +25,7 @@ static const float NEVER = -10; /* bias of a type that no prompt has */
  * w: [H + 1]; v, grad: [H + 1]. */
 static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
                        unsigned bit, unsigned fold, float *w, float *v,
-                       double *grad)
+                       float *grad)
 {
     size_t H = in->H, count[2] = {0, 0};
     memset(w, 0, (H + 1) * sizeof(*w));
@@ -55,16 +55,15 @@ static void fit_output(const ga_kernels *kernels, const ga_risk_input *in,
             unsigned y = in->labels[i] >> bit & 1u;
             double q =
                 ga__logistic((double)kernels->dot(x, v, H) + (double)v[H]);
-            double r = (q - y) * weight[y];
-            for (size_t j = 0; j < H; j++)
-                grad[j] += r * (double)x[j];
+            float r = (float)((q - y) * weight[y]);
+            kernels->axpy(grad, r, x, H);
             grad[H] += r;
         }
         double next = (1 + sqrt(1 + 4 * momentum * momentum)) / 2;
         double carry = (momentum - 1) / next;
         for (size_t j = 0; j <= H; j++) {
             double decay = j < H ? WEIGHT_DECAY * (double)v[j] : 0;
-            double to = (double)v[j] - rate * (grad[j] + decay);
+            double to = (double)v[j] - rate * ((double)grad[j] + decay);
             v[j] = (float)(to + carry * (to - (double)w[j]));
             w[j] = (float)to;
         }
@@ -132,7 +131,7 @@ ga_status ga__risk_fit(const ga_kernels *kernels, const ga_risk_input *in,
 {
     size_t H = in->H;
     float *v = ga__calloc(2 * (H + 1), sizeof(*v));
-    double *grad = ga__calloc(H + 1, sizeof(*grad));
+    float *grad = ga__calloc(H + 1, sizeof(*grad));
     held_out *rows = ga__calloc(in->N, sizeof(*rows));
     ga_status rc = GA_OK;
     if (!v || !grad || !rows) {

@@ -170,7 +170,6 @@ static void test_golden_tiny(void **state)
 /* Every instruction set that the machine has, not only its best. */
 static void test_golden_isas(void **state)
 {
-    static const char *const names[] = {"ref", "avx2", "avx512"};
     static const ga_image_names parts = {"config", "vocab", "weights"};
     ga_encoder *from = open_tiny(&(tiny_options){0});
     ga_encoder_image image;
@@ -178,13 +177,15 @@ static void test_golden_isas(void **state)
     (void)state;
     golden_open(&g);
     ga__encoder_image(from, &image);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        const ga_kernels *k = ga__kernels_named(names[i]);
+    for (const char *const *name = ga__kernels_names; *name; name++) {
+        const ga_kernels *k = ga__kernels_named(*name);
         if (!k)
             continue;
         ga_encoder *enc = calloc(1, sizeof(*enc));
         assert_non_null(enc);
-        assert_int_equal(ga__encoder_load(enc, &image, &parts, k, NULL), GA_OK);
+        assert_int_equal(ga__encoder_load(enc, &image, &parts,
+                                          GA_PRECISION_F32, k, NULL),
+                         GA_OK);
         check_golden(&g, "tiny_mean", enc);
         ga_encoder_close(enc);
     }
@@ -296,10 +297,14 @@ static void test_image(void **state)
     (void)state;
     embed(enc, s, &text, 1, a);
     ga__encoder_image(enc, &image);
-    char *moved = malloc(image.weights.len + 1);
+    char *moved = ga__alloc_aligned(image.weights.len + 64, 1);
     assert_non_null(moved);
-    memcpy(moved + 1, image.weights.ptr, image.weights.len);
-    image.weights.ptr = moved + 1;
+    memcpy(moved + 4, image.weights.ptr, image.weights.len);
+    image.weights.ptr = moved + 4;
+    assert_int_equal(ga__encoder_open_image(&image, &copy, &err), GA_FORMAT);
+    assert_non_null(strstr(err.msg, "multiple of 64 bytes"));
+    memmove(moved + 64, moved + 4, image.weights.len);
+    image.weights.ptr = moved + 64;
     assert_int_equal(ga__encoder_open_image(&image, &copy, &err), GA_OK);
     embed(copy, s, &text, 1, b);
     assert_memory_equal(a, b, sizeof(a));
@@ -464,7 +469,7 @@ static void test_zero_vector(void **state)
     ga_encoder_image image;
     ga__encoder_image(enc, &image);
     /* every weight is 0 by now; take the last bias away too */
-    char *bytes = malloc(image.weights.len);
+    char *bytes = ga__alloc_aligned(image.weights.len, 1);
     assert_non_null(bytes);
     memcpy(bytes, image.weights.ptr, image.weights.len);
     memset(bytes + image.weights.len - H * sizeof(float), 0, H * sizeof(float));

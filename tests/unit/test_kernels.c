@@ -15,18 +15,15 @@
 
 #include "tensor/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avx512"};
-enum { ISAS = sizeof(names) / sizeof(*names) };
-
 /* Calls check for every table that this machine runs. */
 static void each_isa(void (*check)(const ga_kernels *k))
 {
-    for (int i = 0; i < ISAS; i++) {
-        const ga_kernels *k = ga__kernels_named(names[i]);
+    for (const char *const *name = ga__kernels_names; *name; name++) {
+        const ga_kernels *k = ga__kernels_named(*name);
         if (k)
             check(k);
         else
-            print_message("no %s on this machine\n", names[i]);
+            print_message("no %s on this machine\n", *name);
     }
 }
 
@@ -64,25 +61,25 @@ static void check_gemm(const ga_kernels *k, const gemm_case *t)
 {
     const size_t lda = t->K + 3, ldc = t->N + 5;
     size_t packed = 0;
-    assert_true(ga__packed_size(k, t->N, t->K, &packed));
+    assert_true(ga__packed_size(t->N, t->K, 1, &packed));
     float *a = noise(t->M * lda), *w = noise(t->N * t->K);
     float *bias = noise(t->N), *residual = noise(t->M * ldc);
     float *p = ga__alloc_aligned(packed, sizeof(*p));
     float *c = ga__alloc_aligned(t->M * ldc, sizeof(*c));
     for (size_t i = 0; i < t->M * ldc; i++)
         c[i] = 1e30f; /* what stands between rows must stay */
-    ga__pack_rows(k, p, w, t->K, t->N, t->K);
+    ga__pack_f32(p, w, t->N, t->K);
     k->gemm(&(ga_gemm){.M = t->M,
                        .N = t->N,
                        .K = t->K,
                        .a = a,
                        .lda = lda,
                        .w = p,
-                       .bias = t->bias ? bias : NULL,
-                       .residual = t->residual ? residual : NULL,
-                       .c = c,
-                       .ldc = ldc,
-                       .gelu = t->gelu});
+                       .out = {.bias = t->bias ? bias : NULL,
+                               .residual = t->residual ? residual : NULL,
+                               .c = c,
+                               .ldc = ldc,
+                               .gelu = t->gelu}});
     for (size_t i = 0; i < t->M; i++) {
         for (size_t j = 0; j < ldc; j++) {
             if (j >= t->N) {
@@ -130,44 +127,240 @@ static void test_gemm(void **state)
     each_isa(check_gemms);
 }
 
+/* ---- 8 bits ---- */
+
+typedef struct {
+    size_t M, N, K, lda;
+    float *x, *factor, *w, *scale, *low, *w_scale, *w_sum;
+    uint8_t *a;
+    int8_t *packed;
+} int8_case;
+
+/* Activations x [M, K] with a factor, weights w [N, K] with its inverse. */
+static void int8_open(int8_case *t, size_t M, size_t N, size_t K)
+{
+    size_t n = 0;
+    assert_true(ga__packed_size(N, K, GA_INT8_GROUP, &n));
+    *t = (int8_case){.M = M, .N = N, .K = K, .lda = (K + 7) / 4 * 4};
+    t->x = noise(M * K);
+    t->factor = noise(K);
+    t->w = noise(N * K);
+    t->scale = noise(M);
+    t->low = noise(M);
+    t->w_scale = noise(N);
+    t->w_sum = noise(N);
+    t->a = ga__alloc_aligned(M * t->lda, 1);
+    t->packed = ga__alloc_aligned(n, 1);
+    assert_true(t->a && t->packed);
+    memset(t->a, 0xEE, M * t->lda);
+    float *inverse = noise(K);
+    for (size_t k = 0; k < K; k++) {
+        t->factor[k] = 1.5F + t->factor[k];
+        inverse[k] = 1 / t->factor[k];
+    }
+    assert_true(ga__pack_int8(t->packed, t->w_scale, t->w_sum, t->w, inverse, N,
+                              K));
+    free(inverse);
+}
+
+static void int8_close(int8_case *t)
+{
+    free(t->x);
+    free(t->factor);
+    free(t->w);
+    free(t->scale);
+    free(t->low);
+    free(t->w_scale);
+    free(t->w_sum);
+    free(t->a);
+    free(t->packed);
+}
+
+/* Element n, k of the packed weights. */
+static int packed_at(const int8_case *t, size_t n, size_t k)
+{
+    size_t groups = (t->K + 3) / 4;
+    return t->packed[n / 32 * 32 * groups * 4 + k / 4 * 128 + n % 32 * 4 +
+                     k % 4];
+}
+
+static ga_gemm_int8 int8_product(const int8_case *t, ga_epilogue out)
+{
+    ga_gemm_int8 g = {.M = t->M,
+                      .N = t->N,
+                      .K = t->K,
+                      .a = t->a,
+                      .lda = t->lda,
+                      .scale = t->scale,
+                      .low = t->low,
+                      .w = t->packed,
+                      .w_scale = t->w_scale,
+                      .w_sum = t->w_sum,
+                      .out = out};
+    return g;
+}
+
+static void check_int8_case(const ga_kernels *k, size_t M, size_t N, size_t K,
+                            bool gelu)
+{
+    int8_case t;
+    int8_open(&t, M, N, K);
+    float *c = noise(M * N), *bias = noise(N), *residual = noise(M * N);
+    k->quantise(t.a, t.lda, t.scale, t.low, t.x, K, t.factor, M, K);
+    ga_gemm_int8 g = int8_product(&t, (ga_epilogue){.bias = bias,
+                                                    .residual = residual,
+                                                    .c = c,
+                                                    .ldc = N,
+                                                    .gelu = gelu});
+    k->gemm_int8(&g);
+    for (size_t i = 0; i < M; i++) {
+        const uint8_t *a = t.a + i * t.lda;
+        for (size_t j = 0; j < N; j++) {
+            double exact = 0, real = 0;
+            long dot = 0, sum = 0;
+            for (size_t n = 0; n < K; n++) {
+                dot += a[n] * packed_at(&t, j, n);
+                sum += packed_at(&t, j, n);
+                real += (double)t.x[i * K + n] * (double)t.w[j * K + n];
+            }
+            /* what the 8-bit numbers stand for, exactly */
+            exact = (double)t.w_scale[j] *
+                    ((double)t.scale[i] * (double)dot +
+                     (double)t.low[i] * (double)sum);
+            /* and that is near the product it stands for */
+            assert_near(exact, real, 0.03 * sqrt((double)K) + 0.02, "int8");
+            exact += (double)bias[j];
+            if (gelu)
+                exact = exact_gelu(exact);
+            assert_near((double)c[i * N + j],
+                        exact + (double)residual[i * N + j],
+                        2e-6 * (double)(K + 10) + (gelu ? 6e-5 : 0), k->name);
+        }
+        assert_true(a[(K + 3) / 4 * 4] == 0xEE);
+    }
+    free(c);
+    free(bias);
+    free(residual);
+    int8_close(&t);
+}
+
+/* The largest sums there are must not overflow on their way. */
+static void check_int8_extremes(const ga_kernels *k)
+{
+    enum { M = 3, N = 33, K = 1537 };
+    int8_case t;
+    int8_open(&t, M, N, K);
+    float *c = noise(M * N);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        for (size_t i = 0; i < M * t.lda; i++)
+            t.a[i] = i % t.lda < K ? 255 : 0;
+        for (size_t i = 0; i < M; i++) {
+            t.scale[i] = 1;
+            t.low[i] = 0;
+        }
+        for (size_t i = 0; i < N * K; i++)
+            t.w[i] = (float)sign;
+        ga__pack_int8(t.packed, t.w_scale, t.w_sum, t.w, NULL, N, K);
+        for (size_t j = 0; j < N; j++)
+            t.w_scale[j] = 1;
+        ga_gemm_int8 g = int8_product(&t, (ga_epilogue){.c = c, .ldc = N});
+        k->gemm_int8(&g);
+        for (size_t i = 0; i < M * N; i++)
+            assert_true(c[i] == (float)(sign * 255 * 127 * K));
+    }
+    free(c);
+    int8_close(&t);
+}
+
+/* The scalar kernel is the oracle: the same bytes, scales and lows. */
+static void check_quantise(const ga_kernels *k)
+{
+    const ga_kernels *ref = ga__kernels_named("ref");
+    for (size_t K = 1; K <= 70; K++) {
+        int8_case a, b;
+        int8_open(&a, 2, 1, K);
+        int8_open(&b, 2, 1, K);
+        for (int factor = 0; factor < 2; factor++) {
+            const float *f = factor ? a.factor : NULL;
+            k->quantise(a.a, a.lda, a.scale, a.low, a.x, K, f, 2, K);
+            ref->quantise(b.a, b.lda, b.scale, b.low, a.x, K, f, 2, K);
+            assert_memory_equal(a.a, b.a, 2 * a.lda);
+            assert_memory_equal(a.scale, b.scale, 2 * sizeof(float));
+            assert_memory_equal(a.low, b.low, 2 * sizeof(float));
+        }
+        for (size_t i = 0; i < K; i++)
+            a.x[i] = 0.25F; /* a constant row has no range */
+        k->quantise(a.a, a.lda, a.scale, a.low, a.x, K, NULL, 1, K);
+        assert_true(a.scale[0] == 0 && a.low[0] == 0.25F && a.a[0] == 0);
+        int8_close(&a);
+        int8_close(&b);
+    }
+}
+
+static void check_int8(const ga_kernels *k)
+{
+    static const size_t Ns[] = {1, 16, 31, 33, 97};
+    static const size_t Ks[] = {1, 3, 4, 31, 129};
+    for (size_t M = 1; M <= 30; M++)
+        check_int8_case(k, M, 33, 18, false);
+    for (size_t n = 0; n < sizeof(Ns) / sizeof(*Ns); n++)
+        for (size_t i = 0; i < sizeof(Ks) / sizeof(*Ks); i++)
+            check_int8_case(k, 13, Ns[n], Ks[i], i % 2);
+    check_int8_case(k, 150, 64, 1536, true); /* several blocks of rows */
+    check_int8_extremes(k);
+    check_quantise(k);
+}
+
+static void test_int8(void **state)
+{
+    (void)state;
+    each_isa(check_int8);
+}
+
 /* A row's result does not depend on the rows around it. */
 static void check_rows_alone(const ga_kernels *k)
 {
-    enum { M = 61, N = 70, K = 53 };
+    enum { M = 161, N = 70, K = 53 };
     size_t packed = 0;
-    assert_true(ga__packed_size(k, N, K, &packed));
-    float *a = noise(M * K), *w = noise(N * K), *bias = noise(N);
+    int8_case t;
+    assert_true(ga__packed_size(N, K, 1, &packed));
+    int8_open(&t, M, N, K);
     float *p = ga__alloc_aligned(packed, sizeof(*p));
-    float *all = noise(M * N), *one = noise(N);
+    float *all = noise(M * N), *one = noise(N), *bias = noise(N);
+    float *all8 = noise(M * N), *one8 = noise(N);
     ga_gemm g = {.M = M,
                  .N = N,
                  .K = K,
-                 .a = a,
+                 .a = t.x,
                  .lda = K,
                  .w = p,
-                 .bias = bias,
-                 .c = all,
-                 .ldc = N,
-                 .gelu = true};
-    ga__pack_rows(k, p, w, K, N, K);
+                 .out = {.bias = bias, .c = all, .ldc = N, .gelu = true}};
+    ga_gemm_int8 g8 = int8_product(&t, g.out);
+    g8.out.c = all8;
+    ga__pack_f32(p, t.w, N, K);
     k->gemm(&g);
-    k->softmax(all, N, 3.0f, M, N);
     k->layer_norm(all, bias, bias, 1e-5f, M, N);
+    k->quantise(t.a, t.lda, t.scale, t.low, t.x, K, t.factor, M, K);
+    k->gemm_int8(&g8);
+    g.M = g8.M = 1;
+    g.out.c = one;
+    g8.out.c = one8;
     for (size_t i = 0; i < M; i++) {
-        g.M = 1;
-        g.a = a + i * K;
-        g.c = one;
+        g.a = t.x + i * K;
         k->gemm(&g);
-        k->softmax(one, N, 3.0f, 1, N);
         k->layer_norm(one, bias, bias, 1e-5f, 1, N);
+        k->quantise(t.a, t.lda, t.scale, t.low, g.a, K, t.factor, 1, K);
+        k->gemm_int8(&g8);
         assert_memory_equal(one, all + i * N, N * sizeof(*one));
+        assert_memory_equal(one8, all8 + i * N, N * sizeof(*one8));
     }
-    free(a);
-    free(w);
     free(bias);
     free(p);
     free(all);
     free(one);
+    free(all8);
+    free(one8);
+    int8_close(&t);
 }
 
 static void test_rows_alone(void **state)
@@ -176,33 +369,37 @@ static void test_rows_alone(void **state)
     each_isa(check_rows_alone);
 }
 
-static void check_pack(const ga_kernels *k)
+/* Where the elements of a packed matrix lie, and what fills it up. */
+static void test_pack(void **state)
 {
     enum { N = 37, K = 11 };
     size_t n = 0;
-    assert_true(ga__packed_size(k, N, K, &n));
-    assert_true(n % k->panel == 0 && n >= N * K);
-    float *w = noise(N * K), *turned = noise(N * K);
-    float *a = ga__alloc_aligned(n, sizeof(*a));
-    float *b = ga__alloc_aligned(n, sizeof(*b));
-    for (size_t i = 0; i < N; i++)
-        for (size_t j = 0; j < K; j++)
-            turned[j * N + i] = w[i * K + j];
-    ga__pack_rows(k, a, w, K, N, K);
-    ga__pack_columns(k, b, turned, N, N, K);
-    assert_memory_equal(a, b, n * sizeof(*a));
-    assert_false(ga__packed_size(k, SIZE_MAX, 1, &n));
-    assert_false(ga__packed_size(k, 64, SIZE_MAX / 8, &n));
-    free(w);
-    free(turned);
-    free(a);
-    free(b);
-}
-
-static void test_pack(void **state)
-{
     (void)state;
-    each_isa(check_pack);
+    assert_true(ga__packed_size(N, K, 1, &n));
+    assert_int_equal(n, 64 * K);
+    float *w = noise(N * K), *p = noise(n);
+    ga__pack_f32(p, w, N, K);
+    for (size_t i = 0; i < 64; i++)
+        for (size_t k = 0; k < K; k++)
+            assert_true(p[i / 32 * 32 * K + k * 32 + i % 32] ==
+                        (i < N ? w[i * K + k] : 0));
+    assert_true(ga__packed_size(N, K, 4, &n));
+    assert_int_equal(n, 64 * 12);
+    assert_false(ga__packed_size(SIZE_MAX, 1, 1, &n));
+    assert_false(ga__packed_size(64, SIZE_MAX / 8, 1, &n));
+    assert_false(ga__packed_size(1, SIZE_MAX, 4, &n));
+    w[17] = INFINITY;
+    int8_t *p8 = malloc(64 * 12);
+    float scale[N], sum[N];
+    assert_false(ga__pack_int8(p8, scale, sum, w, NULL, N, K));
+    w[17] = NAN;
+    assert_false(ga__pack_int8(p8, scale, sum, w, NULL, N, K));
+    memset(w, 0, N * K * sizeof(*w));
+    assert_true(ga__pack_int8(p8, scale, sum, w, NULL, N, K));
+    assert_true(scale[3] == 0 && sum[3] == 0 && p8[5] == 0);
+    free(p8);
+    free(w);
+    free(p);
 }
 
 /* GELU through a product with 1: below 2^-22 |x| off, and exactly x or 0 far
@@ -211,7 +408,7 @@ static void check_gelu(const ga_kernels *k)
 {
     enum { COUNT = 200001 };
     size_t packed = 0;
-    assert_true(ga__packed_size(k, 1, 1, &packed));
+    assert_true(ga__packed_size(1, 1, 1, &packed));
     float *x = noise(COUNT), *y = noise(COUNT);
     float *p = ga__alloc_aligned(packed, sizeof(*p));
     const float one = 1;
@@ -220,16 +417,14 @@ static void check_gelu(const ga_kernels *k)
     x[0] = 1e30f;
     x[1] = -1e30f;
     x[2] = 1e-30f;
-    ga__pack_rows(k, p, &one, 1, 1, 1);
+    ga__pack_f32(p, &one, 1, 1);
     k->gemm(&(ga_gemm){.M = COUNT,
                        .N = 1,
                        .K = 1,
                        .a = x,
                        .lda = 1,
                        .w = p,
-                       .c = y,
-                       .ldc = 1,
-                       .gelu = true});
+                       .out = {.c = y, .ldc = 1, .gelu = true}});
     for (size_t i = 0; i < COUNT; i++)
         assert_near((double)y[i], exact_gelu((double)x[i]),
                     fabs((double)x[i]) * 0x1p-22, k->name);
@@ -245,53 +440,93 @@ static void test_gelu(void **state)
     each_isa(check_gelu);
 }
 
+/* ---- attention ---- */
+
 /* Of two scores 0 and x the parts are as 1 to e^x: 3 ulp.  Below -87 the part
  * is as good as nothing. */
 static void check_exp(const ga_kernels *k)
 {
+    /* the values are 1 and 0, 0 and 1: the output is the two weights */
+    float qkv[2][6] = {{1, 0, 0, 0, 1, 0}, {1, 0, 0, 0, 0, 1}}, out[2][2];
+    float *scratch = noise(ga__attention_scratch(2, 2));
+    const ga_attention a = {.T = 2,
+                            .D = 2,
+                            .q = qkv[0],
+                            .k = qkv[0] + 2,
+                            .v = qkv[0] + 4,
+                            .ld = 6,
+                            .scale = 1,
+                            .out = out[0],
+                            .ldo = 2,
+                            .scratch = scratch};
     for (int i = 0; i < 87000; i++) {
-        float x = (float)i * -1e-3f, row[2] = {0, x};
-        k->softmax(row, 2, 1.0f, 1, 2);
-        assert_near((double)row[1] / (double)row[0] / exp((double)x), 1,
-                    3 * 0x1p-23, k->name);
+        qkv[1][2] = (float)i * -1e-3f;
+        k->attention(&a);
+        assert_near((double)out[0][1] / (double)out[0][0] /
+                        exp((double)qkv[1][2]),
+                    1, 4 * 0x1p-23, k->name);
     }
-    float far[3] = {-1e30f, 5, -200};
-    k->softmax(far, 3, 1.0f, 1, 3);
-    assert_true(far[1] == 1.0f && far[0] < 1e-36f && far[2] < 1e-36f);
+    qkv[1][2] = -1e30f;
+    k->attention(&a);
+    assert_true(out[0][0] == 1.0f && out[0][1] < 1e-36f);
+    free(scratch);
 }
 
-static void test_exp(void **state)
+static void check_head(const ga_kernels *k, size_t T, size_t D)
 {
-    (void)state;
-    each_isa(check_exp);
-}
-
-static void check_softmax(const ga_kernels *k)
-{
-    for (size_t n = 1; n <= 70; n++) {
-        const size_t ld = n + 3;
-        float *x = noise(3 * ld), *y = noise(3 * ld);
-        memcpy(y, x, 3 * ld * sizeof(*y));
-        k->softmax(y, ld, 5.0f, 3, n);
-        for (size_t r = 0; r < 3; r++) {
-            double sum = 0;
-            for (size_t i = 0; i < n; i++)
-                sum += exp(5 * (double)x[r * ld + i]);
-            for (size_t i = 0; i < n; i++)
-                assert_near((double)y[r * ld + i],
-                            exp(5 * (double)x[r * ld + i]) / sum, 1e-6,
-                            k->name);
-            assert_memory_equal(y + r * ld + n, x + r * ld + n, 12);
+    const size_t ld = 3 * D + 1, ldo = D + 2;
+    float *x = noise(T * ld), *out = noise(T * ldo), *weights = noise(T);
+    float *scratch = noise(ga__attention_scratch(T, D));
+    for (size_t i = 0; i < T; i++)
+        out[i * ldo + D] = 7; /* what stands between rows must stay */
+    k->attention(&(ga_attention){.T = T,
+                                 .D = D,
+                                 .q = x,
+                                 .k = x + D,
+                                 .v = x + 2 * D,
+                                 .ld = ld,
+                                 .scale = 3,
+                                 .out = out,
+                                 .ldo = ldo,
+                                 .scratch = scratch});
+    for (size_t i = 0; i < T; i++) {
+        double sum = 0;
+        for (size_t t = 0; t < T; t++) {
+            double dot = 0;
+            for (size_t d = 0; d < D; d++)
+                dot += (double)x[i * ld + d] * (double)x[t * ld + D + d];
+            weights[t] = (float)exp(3 * dot);
+            sum += exp(3 * dot);
         }
-        free(x);
-        free(y);
+        for (size_t d = 0; d < D; d++) {
+            double mixed = 0;
+            for (size_t t = 0; t < T; t++)
+                mixed += (double)weights[t] * (double)x[t * ld + 2 * D + d];
+            assert_near((double)out[i * ldo + d], mixed / sum, 2e-5, k->name);
+        }
+        assert_true(out[i * ldo + D] == 7);
     }
+    free(x);
+    free(out);
+    free(weights);
+    free(scratch);
 }
 
-static void test_softmax(void **state)
+static void check_attention(const ga_kernels *k)
+{
+    static const size_t Ds[] = {1, 8, 15, 16, 17, 32, 33, 64};
+    for (size_t T = 1; T <= 40; T++)
+        check_head(k, T, 8);
+    for (size_t i = 0; i < sizeof(Ds) / sizeof(*Ds); i++)
+        check_head(k, 19, Ds[i]);
+    check_head(k, 130, 32);
+    check_exp(k);
+}
+
+static void test_attention(void **state)
 {
     (void)state;
-    each_isa(check_softmax);
+    each_isa(check_attention);
 }
 
 static void check_layer_norm(const ga_kernels *k)
@@ -405,7 +640,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),       cmocka_unit_test(test_rows_alone),
         cmocka_unit_test(test_pack),       cmocka_unit_test(test_gelu),
-        cmocka_unit_test(test_exp),        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_attention),  cmocka_unit_test(test_int8),
         cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_dot),
         cmocka_unit_test(test_axpy),       cmocka_unit_test(test_choice),
     };
