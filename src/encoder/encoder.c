@@ -145,3 +145,10 @@ ga_status ga_precision_find(const char *name, ga_precision *out, ga_error *err)
     return ga__fail(err, GA_INVAL, "precision is f32 or int8, not '%.64s'",
                     name);
 }
+
+double ga__encoder_ops(const ga_encoder *enc)
+{
+    const ga_encoder_config *c = &enc->config;
+    double H = (double)c->hidden, I = (double)c->intermediate;
+    return 2 * (double)c->layers * (4 * H * H + 2 * H * I);
+}

@@ -20,6 +20,10 @@ typedef struct {
 ga_status ga__encoder_open_image(const ga_encoder_image *image,
                                  ga_encoder **out, ga_error *err);
 
+/* Multiplications and additions of the linear layers for one token: twice their
+ * weights. */
+double ga__encoder_ops(const ga_encoder *enc);
+
 /* The image of an open encoder, its weights prepared, borrowed from it: what a
  * pack stores. */
 void ga__encoder_image(const ga_encoder *enc, ga_encoder_image *out);

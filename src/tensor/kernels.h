@@ -96,6 +96,11 @@ typedef struct {
 
     /* y += a * x */
     void (*axpy)(float *y, float a, const float *x, size_t n);
+
+    /* Multiply and add in registers alone, `turns` times over, and return how
+     * many operations that were: what a product can be measured by. */
+    double (*work_f32)(size_t turns);
+    double (*work_int8)(size_t turns);
 } ga_kernels;
 
 /* The fastest table that this CPU runs; static and constant. */

@@ -98,6 +98,7 @@ static inline __attribute__((always_inline)) void vtranspose(vec r[VL])
         r[i] = t[i];
 }
 
+#define opaque(x) __asm__ volatile("" : "+x"(x))
 #define izero _mm256_setzero_si256
 #define ifloat _mm256_cvtepi32_ps
 

@@ -26,6 +26,7 @@ typedef __m512i ivec;
 #define vsum _mm512_reduce_add_ps
 #define vlargest _mm512_reduce_max_ps
 #define vsmallest _mm512_reduce_min_ps
+#define opaque(x) __asm__ volatile("" : "+v"(x))
 #define izero _mm512_setzero_si512
 #define iload _mm512_loadu_si512
 #define ifloat _mm512_cvtepi32_ps

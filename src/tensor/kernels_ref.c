@@ -150,6 +150,22 @@ static void axpy(float *y, float a, const float *x, size_t n)
         y[i] += a * x[i];
 }
 
+static double work_f32(size_t turns)
+{
+    volatile float sum = 0;
+    for (size_t i = 0; i < turns; i++)
+        sum = sum * 0.5f + 1.0f;
+    return 2.0 * (double)turns;
+}
+
+static double work_int8(size_t turns)
+{
+    volatile int32_t sum = 0;
+    for (size_t i = 0; i < turns; i++)
+        sum = sum + 3 * (int32_t)(i & 127);
+    return 2.0 * (double)turns;
+}
+
 const ga_kernels ga__kernels_ref = {
     .name = "ref",
     .gemm = gemm,
@@ -160,4 +176,6 @@ const ga_kernels ga__kernels_ref = {
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
+    .work_f32 = work_f32,
+    .work_int8 = work_int8,
 };

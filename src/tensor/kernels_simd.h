@@ -13,6 +13,7 @@
  *     product of four unsigned and four signed bytes in each lane, exact),
  *     ifour(p) (four bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first
  *     n numbers of x, which are whole and 0 to 255, as bytes)
+ *     opaque(x)              x is now anything, as far as the compiler knows
  *     GA_KERNELS, GA_KERNELS_NAME   the table and its name
  * so that all instruction sets run the same algorithm. */
 #ifndef GA_TENSOR_KERNELS_SIMD_H
@@ -570,6 +571,43 @@ static void axpy(float *y, float a, const float *x, size_t n)
     }
 }
 
+/* ---- the most that can be done ---- */
+
+enum { WORK = 10 }; /* sums that wait for nothing but themselves */
+
+static double work_f32(size_t turns)
+{
+    vec sum[WORK], a = vset(0.5f), b = vset(1.0f);
+    foreach (i, WORK)
+        sum[i] = vset(0.0f);
+    for (size_t t = 0; t < turns; t++) {
+        foreach (i, WORK)
+            sum[i] = vfma(sum[i], a, b);
+    }
+    volatile float sink = 0;
+    foreach (i, WORK)
+        sink = sink + vsum(sum[i]);
+    return 2.0 * WORK * VL * (double)turns;
+}
+
+static double work_int8(size_t turns)
+{
+    static const uint8_t bytes[64] = {3};
+    ivec sum[WORK], a = ifour(bytes), b = izero();
+    foreach (i, WORK)
+        sum[i] = izero();
+    for (size_t t = 0; t < turns; t++) {
+        opaque(a); /* else it is done once and not `turns` times */
+        opaque(b);
+        foreach (i, WORK)
+            sum[i] = idot(sum[i], a, b);
+    }
+    volatile float sink = 0;
+    foreach (i, WORK)
+        sink = sink + vsum(ifloat(sum[i]));
+    return 2.0 * GA_INT8_GROUP * WORK * VL * (double)turns;
+}
+
 const ga_kernels GA_KERNELS = {
     .name = GA_KERNELS_NAME,
     .gemm = gemm,
@@ -580,6 +618,8 @@ const ga_kernels GA_KERNELS = {
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
+    .work_f32 = work_f32,
+    .work_int8 = work_int8,
 };
 
 #endif

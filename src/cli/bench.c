@@ -1,0 +1,379 @@
+/* bench.c: `guidealign bench`, how fast the parts are on this machine. */
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/threads.h"
+#include "cli/serve.h"
+#include "encoder/encoder.h"
+#include "tensor/kernels.h"
+
+typedef struct {
+    const char *model, *input, *precision;
+    unsigned threads;
+    double seconds;
+    bool json;
+} bench_options;
+
+/* The prompts of a file. */
+typedef struct {
+    cli_messages *items;
+    ga_str *text; /* [count] */
+    size_t count, cap;
+} prompts;
+
+static ga_status read_prompts(const char *path, prompts *p, ga_error *err)
+{
+    cli_lines in = {0};
+    bool end = false;
+    ga_status rc = cli_lines_open(&in, path, err);
+    while (!rc && !end) {
+        rc = cli_lines_next(&in, &end, err);
+        if (rc || end || in.len == 0)
+            continue;
+        void *items = p->items;
+        if (!ga__grow(&items, &p->cap, p->count + 1, sizeof(*p->items))) {
+            rc = ga__fail_nomem(err, p->count * sizeof(*p->items));
+            break;
+        }
+        p->items = items;
+        rc = cli_messages_parse(&p->items[p->count], (ga_str){in.line, in.len},
+                                err);
+        if (rc)
+            ga__error_prefix(err, "%s:%zu", in.name, in.number);
+        p->count++;
+    }
+    cli_lines_close(&in);
+    if (!rc && p->count == 0)
+        rc = ga__fail(err, GA_INVAL, "'%s' has no prompts", path);
+    if (!rc)
+        p->text = ga__calloc(p->count, sizeof(*p->text));
+    if (!rc && !p->text)
+        rc = ga__fail_nomem(err, p->count * sizeof(*p->text));
+    for (size_t i = 0; i < p->count && !rc; i++)
+        p->text[i] = cli_messages_last_user(&p->items[i]);
+    return rc;
+}
+
+static void free_prompts(prompts *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        cli_messages_free(&p->items[i]);
+    free(p->items);
+    free(p->text);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value below which a share of the sorted laps lie. */
+static double percentile(const double *laps, size_t n, double share)
+{
+    size_t at = (size_t)(share * (double)n);
+    return laps[at < n ? at : n - 1];
+}
+
+/* Resident memory of this process in MB; 0 where it cannot be told. */
+static double resident_mb(void)
+{
+    char line[256];
+    double kb = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof(line), status)) {
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kb = strtod(line + 6, NULL);
+    }
+    if (status)
+        fclose(status);
+    return kb / 1024;
+}
+
+/* ---- the machine's peak ---- */
+
+typedef struct {
+    const ga_kernels *kernels;
+    bool int8;
+    double ops[GA_MAX_THREADS];
+} probe;
+
+static void probe_thread(void *arg, size_t piece, unsigned thread)
+{
+    enum { TURNS = 4000000 };
+    probe *p = arg;
+    (void)thread;
+    p->ops[piece] =
+        p->int8 ? p->kernels->work_int8(TURNS) : p->kernels->work_f32(TURNS);
+}
+
+/* Operations a second that all threads together can do, the best of three. */
+static ga_status measure_peak(unsigned threads, bool int8, double *out,
+                              ga_error *err)
+{
+    probe p = {.kernels = ga__kernels(), .int8 = int8};
+    ga_pool *pool = NULL;
+    ga_status rc = ga__pool_new(threads, &pool, err);
+    *out = 0;
+    for (int i = 0; i < 3 && !rc; i++) {
+        double start = ga__now_s(), sum = 0;
+        ga__pool_run(pool, threads, probe_thread, &p);
+        double spent = ga__now_s() - start;
+        for (unsigned t = 0; t < threads; t++)
+            sum += p.ops[t];
+        *out = fmax(*out, sum / spent);
+    }
+    ga__pool_free(pool);
+    return rc;
+}
+
+/* ---- encode ---- */
+
+typedef struct {
+    double texts_per_s, p50_ms, p95_ms, peak;
+    size_t tokens; /* of all texts */
+} encode_result;
+
+static ga_status count_tokens(const ga_encoder *enc, ga_scratch *s,
+                              const prompts *p, size_t *tokens, ga_error *err)
+{
+    ga_status rc = GA_OK;
+    *tokens = 0;
+    for (size_t i = 0; i < p->count && !rc; i++) {
+        size_t n = 0;
+        rc = ga_encoder_tokenize(enc, s, p->text[i], NULL, 0, &n, err);
+        *tokens += n;
+    }
+    return rc;
+}
+
+/* All texts at once, over and over: the best round counts, since whatever else
+ * the machine does only slows it down. */
+static ga_status time_all(const ga_encoder *enc, ga_scratch *s,
+                          const prompts *p, double seconds, float *out,
+                          double *rate, ga_error *err)
+{
+    double begin = ga__now_s();
+    ga_status rc = ga_encoder_embed(enc, s, p->text, p->count, out, err);
+    *rate = 0;
+    do {
+        double start = ga__now_s();
+        if (!rc)
+            rc = ga_encoder_embed(enc, s, p->text, p->count, out, err);
+        *rate = fmax(*rate, (double)p->count / (ga__now_s() - start));
+    } while (!rc && ga__now_s() - begin < seconds);
+    return rc;
+}
+
+static ga_status time_each(const ga_encoder *enc, ga_scratch *s,
+                           const prompts *p, float *out, encode_result *r,
+                           ga_error *err)
+{
+    enum { LAPS = 300 };
+    double laps[LAPS];
+    size_t n = p->count < LAPS ? p->count : LAPS;
+    ga_status rc = GA_OK;
+    for (size_t i = 0; i < n && !rc; i++) {
+        double start = ga__now_s();
+        rc = ga_encoder_embed(enc, s, p->text + i, 1, out, err);
+        laps[i] = 1e3 * (ga__now_s() - start);
+    }
+    qsort(laps, n, sizeof(*laps), ascending);
+    r->p50_ms = percentile(laps, n, 0.5);
+    r->p95_ms = percentile(laps, n, 0.95);
+    return rc;
+}
+
+static void print_encode(const bench_options *o, const ga_encoder *enc,
+                         const prompts *p, const encode_result *r)
+{
+    double per_text = (double)r->tokens / (double)p->count;
+    double ops = r->texts_per_s * per_text * ga__encoder_ops(enc);
+    const char *precision = ga_precision_name(ga_encoder_precision(enc));
+    if (o->json) {
+        cli_json_line(json_pack(
+            "{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
+            "s:f}",
+            "bench", "encode", "precision", precision, "kernels",
+            ga__kernels()->name, "threads", (int)o->threads, "texts",
+            (json_int_t)p->count, "tokens_per_text", per_text, "texts_per_s",
+            r->texts_per_s, "tokens_per_s", r->texts_per_s * per_text, "p50_ms",
+            r->p50_ms, "p95_ms", r->p95_ms, "gops", ops / 1e9, "peak_gops",
+            r->peak / 1e9, "share_of_peak", ops / r->peak, "resident_mb",
+            resident_mb()));
+        return;
+    }
+    printf("%s, %s, %u threads: %.0f texts/s (%.0f tokens/s, %.1f a text), one "
+           "text p50 %.2f ms, p95 %.2f ms\n"
+           "  linear layers %.0f Gop/s, %.0f %% of the %.0f that the "
+           "registers alone can do; resident %.0f MB\n",
+           precision, ga__kernels()->name, o->threads, r->texts_per_s,
+           r->texts_per_s * per_text, per_text, r->p50_ms, r->p95_ms, ops / 1e9,
+           100 * ops / r->peak, r->peak / 1e9, resident_mb());
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static ga_status bench_encode(const bench_options *o, ga_precision as,
+                              ga_error *err)
+{
+    ga_encoder *own = NULL;
+    ga_pack *pack = NULL;
+    ga_scratch *s = NULL;
+    prompts p = {0};
+    encode_result r = {0};
+    float *out = NULL;
+    ga_status rc = read_prompts(o->input, &p, err);
+    if (!rc)
+        rc = is_folder(o->model) ? ga_encoder_open_as(o->model, as, &own, err)
+                                 : ga_pack_open(o->model, &pack, err);
+    const ga_encoder *enc = pack ? ga_pack_encoder(pack) : own;
+    if (!rc)
+        rc = ga_scratch_new(o->threads, &s, err);
+    if (!rc) {
+        out = ga__calloc(p.count, ga_encoder_dim(enc) * sizeof(*out));
+        rc = out ? count_tokens(enc, s, &p, &r.tokens, err)
+                 : ga__fail_nomem(err, p.count * sizeof(*out));
+    }
+    if (!rc)
+        rc = time_all(enc, s, &p, o->seconds, out, &r.texts_per_s, err);
+    if (!rc)
+        rc = time_each(enc, s, &p, out, &r, err);
+    if (!rc)
+        rc = measure_peak(o->threads,
+                          ga_encoder_precision(enc) == GA_PRECISION_INT8,
+                          &r.peak, err);
+    if (!rc)
+        print_encode(o, enc, &p, &r);
+    free(out);
+    ga_scratch_free(s);
+    ga_pack_close(pack);
+    ga_encoder_close(own);
+    free_prompts(&p);
+    return rc;
+}
+
+/* ---- retrieve ---- */
+
+static ga_status bench_retrieve(const bench_options *o, ga_error *err)
+{
+    ga_pack *pack = NULL;
+    ga_scratch *s = NULL;
+    ga_decision *d = NULL;
+    ga_guide_options options;
+    prompts p = {0};
+    double *laps = NULL;
+    size_t n = 0;
+    ga_guide_options_init(&options);
+    double start = ga__now_s();
+    ga_status rc = ga_pack_open(o->model, &pack, err);
+    double opened = ga__now_s() - start;
+    if (!rc)
+        rc = ga_scratch_new(o->threads, &s, err);
+    if (!rc)
+        rc = ga_decision_new(&d, err);
+    if (!rc)
+        rc = read_prompts(o->input, &p, err);
+    if (!rc) {
+        laps = ga__calloc(p.count, sizeof(*laps));
+        rc = laps ? GA_OK : ga__fail_nomem(err, p.count * sizeof(*laps));
+    }
+    for (int round = 0; round < 2 && !rc; round++) { /* the first warms up */
+        for (n = 0; n < p.count && !rc; n++) {
+            start = ga__now_s();
+            rc = ga_guide(pack, s, p.items[n].items, p.items[n].count, &options,
+                          d, err);
+            laps[n] = 1e3 * (ga__now_s() - start);
+        }
+    }
+    if (!rc) {
+        qsort(laps, n, sizeof(*laps), ascending);
+        double p50 = percentile(laps, n, 0.5), p95 = percentile(laps, n, 0.95);
+        size_t G = ga_pack_count(pack);
+        if (o->json)
+            cli_json_line(json_pack(
+                "{s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:f}", "bench", "retrieve",
+                "threads", (int)o->threads, "guidelines", (json_int_t)G,
+                "prompts", (json_int_t)n, "open_ms", 1e3 * opened, "p50_ms",
+                p50, "p95_ms", p95, "resident_mb", resident_mb()));
+        else
+            printf("%zu guidelines, %zu prompts, %u threads: p50 %.2f ms, p95 "
+                   "%.2f ms; opened in %.1f ms, resident %.0f MB\n",
+                   G, n, o->threads, p50, p95, 1e3 * opened, resident_mb());
+    }
+    free(laps);
+    free_prompts(&p);
+    ga_decision_free(d);
+    ga_scratch_free(s);
+    ga_pack_close(pack);
+    return rc;
+}
+
+/* ---- the command ---- */
+
+static int run(int argc, char **argv)
+{
+    bench_options o = {
+        .precision = "int8", .threads = ga__cpu_count(), .seconds = 3};
+    ga_precision as;
+    int count;
+    bool done;
+    ga_error err = {""};
+    const cli_option options[] = {
+        {OPT_STRING, 'm', "model", "DIR|PACK",
+         "a model folder or a pack; else the starter pack", &o.model, 0, 0},
+        {OPT_STRING, 'p', "pack", "FILE", "the same", &o.model, 0, 0},
+        {OPT_STRING, 'i', "input", "FILE",
+         "JSON Lines, {\"prompt\"} or {\"messages\"} each", &o.input, 0, 0},
+        {OPT_STRING, 0, "precision", "P",
+         "f32 or int8, of a model folder (int8)", &o.precision, 0, 0},
+        {OPT_UINT, 0, "threads", "N", "threads (all)", &o.threads, 1, 256},
+        {OPT_DOUBLE, 0, "seconds", "S", "how long to repeat (3)", &o.seconds, 0,
+         0},
+        {OPT_FLAG, 0, "json", NULL, "the figures as one JSON object", &o.json,
+         0, 0},
+        {0}};
+    int status = cli_parse(&cli_bench, options, argc, argv, &count, &done);
+    if (status || done)
+        return status;
+    if (count != 1 || !o.input)
+        return cli_usagef(&cli_bench, "encode or retrieve, and --input FILE, "
+                                      "are needed");
+    if (ga_precision_find(o.precision, &as, &err))
+        return cli_usagef(&cli_bench, "%s", err.msg);
+    if (!o.model)
+        o.model = cli_get_paths()->starter_pack;
+    if (!o.model)
+        return cli_failf("there is no starter pack: 'make build' makes it, or "
+                         "name a pack with --pack");
+    ga_status rc;
+    if (strcmp(argv[0], "encode") == 0)
+        rc = bench_encode(&o, as, &err);
+    else if (strcmp(argv[0], "retrieve") == 0)
+        rc = bench_retrieve(&o, &err);
+    else
+        return cli_usagef(&cli_bench, "there is no bench '%s'", argv[0]);
+    return cli_finish(rc ? cli_fail(&err) : EXIT_DONE);
+}
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .usage = "encode|retrieve --input FILE [OPTIONS]",
+    .summary = "how fast encoding and retrieval are on this machine",
+    .about = "encode: texts a second, all at once and one at a time, and which "
+             "share that is of what the processor's registers alone can do. "
+             "retrieve: from a prompt to its guidelines, the time of one after "
+             "the other.",
+    .example = "guidealign bench encode --model DIR --precision int8 "
+               "--threads 1 --input prompts.jsonl\n"
+               "guidealign bench retrieve --threads 1 --input prompts.jsonl",
+    .run = run,
+};
