@@ -5,11 +5,11 @@ part needs a folder with the evaluation sets as *.jsonl in GUIDEALIGN_EVAL_DATA
 and never prints a word of them.
 """
 import datetime
-import itertools
 import json
 import os
 import pathlib
 import re
+import subprocess
 from collections import Counter, defaultdict
 
 import pytest
@@ -28,12 +28,19 @@ RISKS = {
     "role_play_instruction", "sensitive_topic", "unfairness_and_discrimination",
     "unsafe_instruction_topic",
 }
-TASKS = {"advice", "coding", "conversation", "factual", "mathematics", "planning",
-         "role_play", "summarisation", "translation", "writing"}
+TASKS = {
+    "advice", "autonomy", "clarification", "code_safety", "coding", "conversation",
+    "copyright", "creative", "data_analysis", "factual", "format", "honesty",
+    "instructions", "languages", "law", "long_documents", "mathematics", "medicine",
+    "minors", "money", "neutrality", "personal_data", "planning", "role_play",
+    "summarisation", "support", "sycophancy", "teaching", "tone", "tools",
+    "translation", "writing",
+}
+PREFIX = {"plain": "", "policy": "pol-", "maxim": "max-", "friendly": "fr-", "numbered": "rule-",
+          "spec": "spec-", "hospital": "hosp-", "bank": "bank-", "school": "sch-",
+          "game_studio": "game-", "public_office": "off-"}
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
-JACCARD_MAX = 0.4    # of the 3-word sequences of two triggers
-OWN_WORDS = 4        # a trigger gives its guideline away with so many in a row
 LEAK_WORDS = 8       # a text was taken from a set with so many in a row
 LEAK_CHARS = 20      # strings of a set up to this long are names, not prompts
 
@@ -62,7 +69,9 @@ def grams(text, n):
 
 
 def length(text):
-    return len(text.split())
+    """Words; of a script without spaces, half its characters."""
+    dense = re.findall(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", text)
+    return len(text.split()) + len(dense) // 2
 
 
 def our_strings():
@@ -102,14 +111,14 @@ def test_ids_and_titles_are_unique():
 
 
 def test_size():
-    assert len(RECORDS) >= 150
+    assert len(RECORDS) >= 800
+    guarded = sum(r["kind"] != "quality" for r in RECORDS)
+    assert guarded >= 0.38 * len(RECORDS)
     for name, records in LIBRARY_BY_FILE.items():
-        kinds = Counter(r["kind"] for r in records)
-        if name.startswith("quality_"):
-            assert kinds["quality"] >= 5, name
-        else:
-            of_type = sum(r["kind"] == "safety" and name in r["risks"] for r in records)
-            assert of_type >= 7, name
+        least = 5 if name.startswith("quality_") else 15
+        assert len(records) >= least, name
+    for style, n in Counter(r["source"]["style"] for r in RECORDS).items():
+        assert n >= 40, style
 
 
 def test_datasheet_counts_what_is_there():
@@ -142,13 +151,17 @@ def test_record_format(name):
         need(ID.fullmatch(r["id"]) and 3 <= len(r["id"].encode()) <= 60, "id")
         need(2 <= length(r["title"]) <= 7, "title of 2 to 7 words")
         need(not r["title"].endswith("."), "title is a sentence")
-        need(20 <= length(r["text"]) <= 65, f"text of {length(r['text'])} words, 20 to 65")
+        style = r["source"].get("style")
+        least, most = (6, 25) if style == "maxim" else (15, 65)
+        n = length(r["text"])
+        need(least <= n <= most, f"text of {n} words, {least} to {most}")
         need(r["text"].endswith("."), "text does not end in a full stop")
         need(r["kind"] in KINDS, "kind")
         need(isinstance(r["priority"], int) and 0 <= r["priority"] <= 9, "priority")
         need(r["scope"] == [], "scope")
         need(r["status"] == "approved", "status")
-        need(list(r["source"]) == ["created"], "source")
+        need(list(r["source"]) == ["style", "created"] and style in PREFIX, "source")
+        need(r["id"].removeprefix("permit-").startswith(PREFIX.get(style, "")), "prefix of the style")
         datetime.date.fromisoformat(r["source"]["created"])
 
         need(set(r["risks"]) <= RISKS and len(set(r["risks"])) == len(r["risks"]), "risks")
@@ -162,15 +175,15 @@ def test_record_format(name):
             need(r["risks"][0] == name, "first risk is the file's")
         need(r["id"].startswith("permit-") == (r["kind"] == "permit"), "permit- in the id")
 
-        need(len(r["triggers"]) == 8, "8 triggers")
+        need(10 <= len(r["triggers"]) <= 12, f"{len(r['triggers'])} triggers, 10 to 12")
         need(len(r["non_triggers"]) == 2, "2 near misses")
         for where in ("triggers", "non_triggers"):
             for i, t in enumerate(r[where]):
                 need(t == t.strip() and "\x00" not in t, f"{where}[{i}] has space around it")
-                need((5 if where == "triggers" else 4) <= length(t) <= 60,
+                need((4 if where == "triggers" else 10) <= length(t) <= 130,
                      f"{where}[{i}] has {length(t)} words")
-        long = sum(length(t) > 25 for t in r["triggers"])
-        need(long >= 3, f"{long} triggers over 25 words")
+        long = sum(length(t) > 20 for t in r["triggers"])
+        need(long >= (4 if style == "plain" else len(r["triggers"]) / 2), f"{long} triggers over 20 words")
     report(wrong)
 
 
@@ -185,30 +198,15 @@ def test_prompts_are_distinct():
     report([f"{ids}: {t}" for t, ids in seen.items() if len(ids) > 1])
 
 
-def test_no_two_triggers_are_alike():
-    trigger = [(r["id"], t, grams(t, 3)) for r in RECORDS for t in r["triggers"]]
-    index = defaultdict(list)
-    for number, (_, _, g) in enumerate(trigger):
-        for gram in g:
-            index[gram].append(number)
-    shared = Counter(pair for at in index.values() for pair in itertools.combinations(at, 2))
-    wrong = []
-    for (a, b), n in shared.items():
-        jaccard = n / (len(trigger[a][2]) + len(trigger[b][2]) - n)
-        if jaccard > JACCARD_MAX:
-            wrong.append(f"{jaccard:.2f} {trigger[a][:2]} {trigger[b][:2]}")
-    report(wrong)
-
-
-def test_no_trigger_has_its_guidelines_words():
-    wrong = []
-    for r in RECORDS:
-        text = grams(r["text"], OWN_WORDS)
-        for i, t in enumerate(r["triggers"]):
-            both = sorted(text & grams(t, OWN_WORDS))
-            if both:
-                wrong.append(f"{r['id']} triggers[{i}]: {' '.join(both[0])}")
-    report(wrong)
+def test_library_lint_finds_nothing_wrong(program):
+    """Texts and prompts alike, a guideline's words in its triggers, empty phrases."""
+    libraries = [x for path in FILES for x in ("--library", path)]
+    run = subprocess.run([program, "library", "lint", *libraries, "--no-meaning", "--strict", "--json"],
+                         capture_output=True, text=True, timeout=120)
+    findings = [json.loads(line) for line in run.stdout.splitlines()]
+    assert findings[-1]["guidelines"] == len(RECORDS), run.stderr
+    report([f"{f['id']}: {f['message']}" for f in findings[:-1] if f["level"] != "note"])
+    assert run.returncode == 0
 
 
 # ---- no evaluation set in it -----------------------------------------------

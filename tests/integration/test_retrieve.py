@@ -475,7 +475,10 @@ def test_embed(run, model, pack, tmp_path):
     file = tmp_path / "texts"
     file.write_bytes(text)
     assert run("embed", "-m", model, file).stdout == plain.stdout
-    assert run("embed", "-m", pack, input=text).stdout == plain.stdout  # a pack has the same encoder
+    # a pack has the same encoder, in 8 bits unless it was made otherwise
+    eight = run("embed", "-m", model, "--precision", "int8", input=text).stdout
+    assert run("embed", "-m", pack, input=text).stdout == eight != plain.stdout
+    assert run("embed", "-m", model, "--precision", "int4", input=text).returncode == 2
     assert run("embed", "-m", model, input=b"").stdout == b""
 
 
@@ -484,6 +487,9 @@ def test_embed_threads(run, model):
     text = "".join(" ".join(rng.choices(WORDS[5:], k=rng.randrange(60))) + "\n" for _ in range(700)).encode()
     one = run("embed", "-m", model, "--threads", "1", "--json", input=text)
     two = run("embed", "-m", model, "--threads", "2", "--json", input=text)
+    eight = [run("embed", "-m", model, "--precision", "int8", "--threads", n, "--json", input=text).stdout
+             for n in "12"]
+    assert eight[0] == eight[1] != one.stdout
     assert one.returncode == 0 and one.stdout == two.stdout and one.stdout.count(b"\n") == 700
     assert b"texts were cut at 40 tokens" in one.stderr == two.stderr
 

@@ -30,13 +30,22 @@ static ga_encoder *open_folder(const char *dir)
     return enc;
 }
 
-static ga_encoder *open_tiny(const tiny_options *options)
+static ga_encoder *open_tiny_as(const tiny_options *options,
+                                ga_precision precision)
 {
     char dir[64];
+    ga_encoder *enc = NULL;
+    ga_error err = {""};
     tiny_folder(options, dir);
-    ga_encoder *enc = open_folder(dir);
+    if (ga_encoder_open_as(dir, precision, &enc, &err))
+        fail_msg("%s", err.msg);
     tiny_remove(dir); /* what is open stays valid */
     return enc;
+}
+
+static ga_encoder *open_tiny(const tiny_options *options)
+{
+    return open_tiny_as(options, GA_PRECISION_F32);
 }
 
 static ga_scratch *new_scratch(unsigned threads)
@@ -227,15 +236,14 @@ static void make_texts(char text[BATCH][256], ga_str out[BATCH])
     }
 }
 
-static void test_same_bits(void **state)
+static void check_same_bits(ga_precision precision)
 {
     enum { H = TINY_HIDDEN };
     static char text[BATCH][256];
     ga_str texts[BATCH], shuffled[BATCH];
     float one[BATCH * H], out[BATCH * H];
-    ga_encoder *enc = open_tiny(&(tiny_options){0});
+    ga_encoder *enc = open_tiny_as(&(tiny_options){0}, precision);
     ga_scratch *s = new_scratch(1);
-    (void)state;
     make_texts(text, texts);
     for (size_t i = 0; i < BATCH; i++) {
         double squares = 0;
@@ -260,6 +268,79 @@ static void test_same_bits(void **state)
         ga_scratch_free(s);
     }
     ga_encoder_close(enc);
+}
+
+static void test_same_bits(void **state)
+{
+    (void)state;
+    check_same_bits(GA_PRECISION_F32);
+    check_same_bits(GA_PRECISION_INT8);
+}
+
+/* In 8 bits the vectors of a model stay what they are but for rounding, and
+ * those of a real one stay within what is promised. */
+static void check_int8(ga_encoder *f32, ga_encoder *int8, double least)
+{
+    static char text[BATCH][256];
+    ga_str texts[BATCH];
+    size_t H = ga_encoder_dim(f32);
+    float *a = calloc(BATCH, H * sizeof(*a)), *b = calloc(BATCH, H * sizeof(*b));
+    ga_scratch *s = new_scratch(2);
+    make_texts(text, texts);
+    assert_int_equal(ga_encoder_precision(f32), GA_PRECISION_F32);
+    assert_int_equal(ga_encoder_precision(int8), GA_PRECISION_INT8);
+    embed(f32, s, texts, BATCH, a);
+    embed(int8, s, texts, BATCH, b);
+    for (size_t i = 0; i < BATCH; i++) {
+        double dot = 0;
+        for (size_t j = 0; j < H; j++)
+            dot += (double)a[i * H + j] * (double)b[i * H + j];
+        if (!(dot >= least))
+            fail_msg("text %zu: cosine %.6f, %.6f wanted", i, dot, least);
+    }
+    ga_scratch_free(s);
+    ga_encoder_close(f32);
+    ga_encoder_close(int8);
+    free(a);
+    free(b);
+}
+
+static void test_int8(void **state)
+{
+    const char *dir = getenv("GUIDEALIGN_BASE_ENCODER");
+    ga_encoder *f32 = NULL, *int8 = NULL;
+    ga_precision p;
+    (void)state;
+    check_int8(open_tiny(&(tiny_options){0}),
+               open_tiny_as(&(tiny_options){0}, GA_PRECISION_INT8), 0.999);
+    if (dir) {
+        assert_int_equal(ga_encoder_open(dir, &f32, NULL), GA_OK);
+        assert_int_equal(
+            ga_encoder_open_as(dir, GA_PRECISION_INT8, &int8, NULL), GA_OK);
+        check_int8(f32, int8, 0.995);
+    }
+    assert_int_equal(ga_precision_find("int8", &p, NULL), GA_OK);
+    assert_string_equal(ga_precision_name(p), "int8");
+    assert_int_equal(ga_precision_find("int4", &p, NULL), GA_INVAL);
+}
+
+/* Not finite is not representable in 8 bits, so it is found on opening. */
+static void test_int8_damaged(void **state)
+{
+    static const char *const names[] = {"word_embeddings.weight",
+                                        "layer.1.output.dense.weight"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        char dir[64];
+        ga_encoder *enc;
+        ga_error err = {""};
+        tiny_folder(&(tiny_options){.value_of = names[i], .value = NAN}, dir);
+        assert_int_equal(ga_encoder_open_as(dir, GA_PRECISION_INT8, &enc, &err),
+                         GA_FORMAT);
+        assert_non_null(strstr(err.msg, "not finite"));
+        assert_null(enc);
+        tiny_remove(dir);
+    }
 }
 
 /* More texts than one wave has, and groups that hold one long text each. */
@@ -551,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_golden_isas),
         cmocka_unit_test(test_golden_base),
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_int8), cmocka_unit_test(test_int8_damaged),
         cmocka_unit_test(test_many_texts),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_texts),

@@ -200,7 +200,7 @@ static void test_not_packs(void **state)
     version = GA_PACK_VERSION + 1;
     memcpy(bytes + 8, &version, sizeof(version));
     tiny_pack_seal(bytes, len);
-    refuse(bytes, len, GA_UNSUPPORTED, "pack of format 2");
+    refuse(bytes, len, GA_UNSUPPORTED, "pack of format 3");
     free(bytes);
 }
 
