@@ -101,7 +101,8 @@ def plot_map(plt, records, program, encoder):
     means -= means.mean(0)
     at = TSNE(perplexity=15, metric="cosine", init="pca", random_state=0).fit_transform(means)
     kinds = sorted({r["risks"][0] for r in records if r["risks"]})
-    colours = {k: plt.get_cmap("tab20")(i / 14) for i, k in enumerate(kinds)}
+    shades = [i for i in range(20) if i not in (14, 15)]  # grey is for quality
+    colours = {k: plt.get_cmap("tab20")(shades[i]) for i, k in enumerate(kinds)}
     fig, ax = plt.subplots(figsize=(10, 7.5), dpi=120)
     quality = [i for i, r in enumerate(records) if not r["risks"]]
     ax.scatter(at[quality, 0], at[quality, 1], s=14, c="0.82", label=f"quality ({len(quality)})")

@@ -24,13 +24,14 @@ static void test_open(void **state)
     char dir[64];
     (void)state;
     tiny_folder(&(tiny_options){0}, dir);
-    for (int stays = 0; stays < 2; stays++) {
+    for (int turn = 0; turn < 4; turn++) {
+        ga_precision precision = turn / 2 ? GA_PRECISION_INT8 : GA_PRECISION_F32;
         for (long n = 0;; n++) {
             ga_encoder *enc = NULL;
             ga_error err = {""};
             assert_true(n < ENOUGH);
-            fault_arm(n, stays);
-            ga_status rc = ga_encoder_open(dir, &enc, &err);
+            fault_arm(n, turn % 2 != 0);
+            ga_status rc = ga_encoder_open_as(dir, precision, &enc, &err);
             if (!fault_disarm()) {
                 assert_int_equal(rc, GA_OK);
                 assert_true(n > 10);

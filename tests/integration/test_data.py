@@ -132,8 +132,8 @@ def test_datasheet_counts_what_is_there():
         total += n
         expected.append((name, n))
     columns = ["safety", "permit", "quality", "triggers", "non_triggers"]
-    assert rows == [(name, *(str(n[c]) for c in columns))
-                    for name, n in [*expected, ("total", total)]]
+    wanted = [(name, *(str(n[c]) for c in columns)) for name, n in [*expected, ("total", total)]]
+    assert rows[:len(wanted)] == wanted  # behind them stand the styles
     assert max(map(len, sheet.splitlines())) <= 150
 
 
