@@ -76,7 +76,7 @@ static ga_status lint(const lint_options *o, const ga_lint_options *checks,
         o->libraries.count ? o->libraries.items : path,
         o->libraries.count ? o->libraries.count : 1, NULL, &set, err);
     if (!rc && o->meaning) {
-        rc = ga_encoder_open(o->encoder, &enc, err);
+        rc = ga_encoder_open_as(o->encoder, GA_PRECISION_INT8, &enc, err);
         if (!rc)
             rc = ga_scratch_new(o->threads, &scratch, err);
     }
