@@ -15,6 +15,10 @@
 #include "pack/pack.h"
 #include "pack/score.h"
 
+/* From so many guidelines on, most are ruled out by their codes before any is
+ * scored: below, scoring them all is as quick. */
+enum { MANY = 4096 };
+
 /* What one call works with; all arrays lie in the decision's arena. */
 typedef struct {
     const ga_pack_view *pack;
@@ -22,7 +26,7 @@ typedef struct {
     const ga_guide_options *options; /* NULL when ranking */
     ga_decision *d;
     float *queries; /* [V, H] */
-    float *scores;  /* [G], raw */
+    float *scores;  /* [G], raw; -INFINITY where none can matter */
 } call;
 
 ga_status ga_decision_new(ga_decision **out, ga_error *err)
@@ -98,36 +102,6 @@ static void forget(ga_decision *d)
     d->microseconds = 0;
 }
 
-/* Everything up to the scores; leaves the state SKIPPED without a query. */
-static ga_status score_conversation(call *c, const ga_pack *pack, ga_scratch *s,
-                                    const ga_message *messages, size_t n,
-                                    ga_error *err)
-{
-    ga_decision *d = c->d;
-    forget(d);
-    ga__arena_reset(&d->arena);
-    ga_status rc = check_messages(messages, n, err);
-    if (!rc)
-        rc = ga__guide_views(messages, n, d, err);
-    if (rc || d->view_count == 0)
-        return rc;
-    size_t H = c->pack->dim, G = c->pack->count;
-    c->queries =
-        ga__arena_alloc(&d->arena, d->view_count * H, sizeof(*c->queries));
-    c->scores = ga__arena_alloc(&d->arena, G, sizeof(*c->scores));
-    if (!c->queries || !c->scores)
-        return ga__fail_nomem(err, G * sizeof(*c->scores));
-    rc = ga_encoder_embed(ga_pack_encoder(pack), s, d->views, d->view_count,
-                          c->queries, err);
-    if (rc)
-        return rc;
-    ga__index_scores(c->kernels, c->pack->vectors, c->pack->biases, G, H,
-                     c->queries, d->view_count, c->scores);
-    score_risks(c);
-    d->state = GA_DECISION_NONE;
-    return GA_OK;
-}
-
 /* Does one of the request's scopes stand in the row's list of lines? */
 static bool scope_fits(const call *c, const ga_pack_row *row)
 {
@@ -157,18 +131,91 @@ static bool is_pinned(const call *c, size_t g)
     return false;
 }
 
+/* May it be chosen if its score is high enough? */
+static bool is_offered(const void *arg, size_t g)
+{
+    const call *c = arg;
+    return scope_fits(c, &c->pack->rows[g]) && !is_pinned(c, g);
+}
+
+/* The least estimate that a guideline of this kind is a candidate with. */
+static double least_estimate(const call *c, ga_guideline_kind kind)
+{
+    const ga_pack_calibration *cal = &c->pack->calibration;
+    if (c->options->threshold >= 0)
+        return c->options->threshold;
+    return kind == GA_GUIDELINE_QUALITY ? (double)cal->threshold
+                                        : (double)cal->safety_threshold;
+}
+
+/* The raw score below which no estimate reaches the least; a little less, so
+ * that rounding rules nothing out. */
+static float least_raw(const call *c)
+{
+    const ga_pack_calibration *cal = &c->pack->calibration;
+    double p = fmin(least_estimate(c, GA_GUIDELINE_QUALITY),
+                    least_estimate(c, GA_GUIDELINE_SAFETY));
+    if (!(p > 0) || !(p < 1) || !(cal->scale > 0))
+        return -INFINITY;
+    double raw = (log(p / (1 - p)) - (double)cal->offset) / (double)cal->scale;
+    return (float)(raw - 1e-3 * (1 + fabs(raw)));
+}
+
+static ga_status score_guidelines(call *c, ga_error *err)
+{
+    const ga_pack_view *p = c->pack;
+    size_t V = c->d->view_count;
+    if (!c->options || p->count < MANY) {
+        ga__index_scores(c->kernels, p->vectors, p->biases, p->count, p->dim,
+                         c->queries, V, c->scores);
+        return GA_OK;
+    }
+    size_t bytes = ga__index_scratch(&p->index, V);
+    void *scratch = ga__arena_alloc(&c->d->arena, bytes, 1);
+    if (!scratch)
+        return ga__fail_nomem(err, bytes);
+    ga__index_best_scores(c->kernels, &p->index, c->queries, V, GA__CANDIDATES,
+                          least_raw(c), is_offered, c, scratch, c->scores);
+    return GA_OK;
+}
+
+/* Everything up to the scores; leaves the state SKIPPED without a query. */
+static ga_status score_conversation(call *c, const ga_pack *pack, ga_scratch *s,
+                                    const ga_message *messages, size_t n,
+                                    ga_error *err)
+{
+    ga_decision *d = c->d;
+    forget(d);
+    ga__arena_reset(&d->arena);
+    ga_status rc = check_messages(messages, n, err);
+    if (!rc)
+        rc = ga__guide_views(messages, n, d, err);
+    if (rc || d->view_count == 0)
+        return rc;
+    size_t H = c->pack->dim, G = c->pack->count;
+    c->queries =
+        ga__arena_alloc(&d->arena, d->view_count * H, sizeof(*c->queries));
+    c->scores = ga__arena_alloc(&d->arena, G, sizeof(*c->scores));
+    if (!c->queries || !c->scores)
+        return ga__fail_nomem(err, G * sizeof(*c->scores));
+    rc = ga_encoder_embed(ga_pack_encoder(pack), s, d->views, d->view_count,
+                          c->queries, err);
+    if (rc)
+        return rc;
+    rc = score_guidelines(c, err);
+    if (rc)
+        return rc;
+    score_risks(c);
+    d->state = GA_DECISION_NONE;
+    return GA_OK;
+}
+
 static bool may_be_candidate(const void *arg, size_t g)
 {
     const call *c = arg;
-    const ga_pack_row *row = &c->pack->rows[g];
-    const ga_pack_calibration *cal = &c->pack->calibration;
-    double least = row->kind == GA_GUIDELINE_QUALITY
-                       ? (double)cal->threshold
-                       : (double)cal->safety_threshold;
-    if (c->options->threshold >= 0)
-        least = c->options->threshold;
-    return ga__pack_score(&c->pack->calibration, c->scores[g]) >= least &&
-           scope_fits(c, row) && !is_pinned(c, g);
+    return ga__pack_score(&c->pack->calibration, c->scores[g]) >=
+               least_estimate(c, c->pack->rows[g].kind) &&
+           is_offered(c, g);
 }
 
 static bool is_candidate(const ga_decision *d, size_t g)
@@ -213,9 +260,15 @@ static ga_status find_candidates(call *c, const ga_pack *pack, ga_error *err)
                              may_be_candidate, c, best);
     for (size_t i = 0; i < n; i++)
         d->candidates[d->count++] = (ga_candidate){.index = best[i]};
-    for (size_t i = 0; i < d->count; i++)
-        d->candidates[i].score = ga__pack_score(
-            &c->pack->calibration, c->scores[d->candidates[i].index]);
+    for (size_t i = 0; i < d->count; i++) {
+        size_t g = d->candidates[i].index;
+        float raw = c->scores[g];
+        if (d->candidates[i].pinned) /* it may have been ruled out */
+            ga__index_scores(c->kernels, c->pack->vectors + g * c->pack->dim,
+                             c->pack->biases + g, 1, c->pack->dim, c->queries,
+                             d->view_count, &raw);
+        d->candidates[i].score = ga__pack_score(&c->pack->calibration, raw);
+    }
     return GA_OK;
 }
 

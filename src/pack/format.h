@@ -80,8 +80,10 @@ _Static_assert(sizeof(ga_pack_calibration) == 32, "packed calibration");
     X(WEIGHTS, "weights")       /* prepared: see encoder/layout.h */                              \
     X(GUIDELINES, "guidelines") /* ga_pack_row, [G] */                         \
     X(STRINGS, "strings")                                                      \
+    X(CODES, "codes")             /* the vectors in 4 bits: see ga_index */    \
     X(VECTORS, "vectors")         /* float, [G, H] */                          \
     X(BIASES, "biases")           /* float, [G] */                             \
+    X(CODE_ROWS, "code_rows")     /* float, [3, G]: scale, error, norm */      \
     X(RISK_HEAD, "risk_head")     /* float, [1 + 14, H + 1] */                 \
     X(CALIBRATION, "calibration") /* ga_pack_calibration */                    \
     X(TEMPLATE, "template")       /* the line above the guidelines */          \

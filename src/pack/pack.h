@@ -5,6 +5,7 @@
 #include "guidealign/pack.h"
 
 #include "base/guideline.h"
+#include "index/index.h"
 #include "pack/format.h"
 
 /* Everything is borrowed from the mapping.  G guidelines, H dimensions. */
@@ -15,6 +16,7 @@ typedef struct {
     const char *strings;
     const float *vectors;   /* [G, H] */
     const float *biases;    /* [G] */
+    ga_index index;         /* the same, and in 4 bits */
     const float *risk_head; /* [1 + GA_RISK_COUNT, H + 1], "unsafe" first,
                                each with its bias last */
     ga_pack_calibration calibration;

@@ -121,6 +121,10 @@ static ga_status check_shapes(ga_pack *pack, ga_error *err)
     if (s[GA_PACK_VECTORS].len != G * H * sizeof(float) ||
         s[GA_PACK_BIASES].len != G * sizeof(float))
         return damaged(err, "guidelines and vectors differ in number");
+    size_t codes = 0;
+    if (!ga__index_code_bytes(G, H, &codes) || s[GA_PACK_CODES].len != codes ||
+        s[GA_PACK_CODE_ROWS].len != 3 * G * sizeof(float))
+        return damaged(err, "guidelines and codes differ in number");
     if (s[GA_PACK_RISK_HEAD].len !=
         (1 + GA_RISK_COUNT) * (H + 1) * sizeof(float))
         return damaged(err, "wrong size of section 'risk_head'");
@@ -144,6 +148,17 @@ static ga_status check_shapes(ga_pack *pack, ga_error *err)
         .biases = (const void *)s[GA_PACK_BIASES].ptr,
         .risk_head = (const void *)s[GA_PACK_RISK_HEAD].ptr,
         .heading = s[GA_PACK_TEMPLATE],
+    };
+    const float *rows = (const void *)s[GA_PACK_CODE_ROWS].ptr;
+    pack->view.index = (ga_index){
+        .G = G,
+        .H = H,
+        .vectors = pack->view.vectors,
+        .biases = pack->view.biases,
+        .codes = (const void *)s[GA_PACK_CODES].ptr,
+        .scale = rows,
+        .error = rows + G,
+        .norm = rows + 2 * G,
     };
     memcpy(&pack->view.calibration, s[GA_PACK_CALIBRATION].ptr,
            sizeof(pack->view.calibration));

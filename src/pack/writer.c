@@ -37,6 +37,9 @@ typedef struct {
     ga_fit fit;
     float *risk_head;  /* [GA_RISK_OUTPUTS, H + 1] */
     uint32_t *cluster; /* [G] */
+    uint8_t *codes;    /* [G, H] in 4 bits */
+    size_t code_bytes;
+    float *code_rows; /* [3, G] */
     size_t done;       /* texts encoded */
 } maker;
 
@@ -157,7 +160,11 @@ static ga_status allocate(maker *m)
     m->risk_head =
         ga__calloc(GA_RISK_OUTPUTS, (m->H + 1) * sizeof(*m->risk_head));
     m->cluster = ga__calloc(m->G, sizeof(*m->cluster));
-    if (!m->rows || !m->text || !m->prompts || !m->fit.z || !m->owner ||
+    if (!ga__index_code_bytes(m->G, m->H, &m->code_bytes))
+        return ga__fail_nomem(m->err, SIZE_MAX);
+    m->codes = ga__calloc(m->code_bytes, 1);
+    m->code_rows = ga__calloc(m->G, 3 * sizeof(*m->code_rows));
+    if (!m->codes || !m->code_rows || !m->rows || !m->text || !m->prompts || !m->fit.z || !m->owner ||
         !m->labels || !m->kind || !m->fit.vectors || !m->fit.biases ||
         !m->risk_head || !m->cluster)
         return ga__fail_nomem(m->err, (P + m->G) * m->H * sizeof(float));
@@ -360,6 +367,9 @@ static ga_status fit(maker *m)
                           &r->calibration.risky, &r->risk, m->err);
     if (rc)
         return rc;
+    if (!ga__index_encode(m->fit.vectors, m->fit.biases, m->G, m->H, m->codes,
+                          m->code_rows))
+        return ga__fail(m->err, GA_INVAL, "a bias of a guideline is not finite");
     ga__index_clusters(m->kernels, m->fit.vectors, m->G, m->H,
                        m->options->duplicate, m->cluster);
     for (size_t g = 0; g < m->G; g++) {
@@ -432,6 +442,9 @@ static ga_status write_file(maker *m, const char *path)
         [GA_PACK_WEIGHTS] = image.weights,
         [GA_PACK_GUIDELINES] = bytes_of(m->rows, m->G, sizeof(*m->rows)),
         [GA_PACK_STRINGS] = {m->strings.ptr, m->strings.len},
+        [GA_PACK_CODES] = {(const char *)m->codes, m->code_bytes},
+        [GA_PACK_CODE_ROWS] =
+            bytes_of(m->code_rows, 3 * m->G, sizeof(*m->code_rows)),
         [GA_PACK_VECTORS] =
             bytes_of(m->fit.vectors, m->G * m->H, sizeof(*m->fit.vectors)),
         [GA_PACK_BIASES] =
@@ -456,6 +469,8 @@ out:
 
 static void release(maker *m)
 {
+    free(m->code_rows);
+    free(m->codes);
     free(m->cluster);
     free(m->risk_head);
     free(m->fit.biases);

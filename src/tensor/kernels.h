@@ -21,7 +21,7 @@
 
 #include "base/mem.h"
 
-enum { GA_PANEL = 32, GA_INT8_GROUP = 4 };
+enum { GA_PANEL = 32, GA_INT8_GROUP = 4, GA_INT4_GROUP = 8 };
 
 /* What is done to a product before it is stored: + bias, then GELU, then
  * + residual, where they are asked for. */
@@ -58,6 +58,22 @@ typedef struct {
     ga_epilogue out;
 } ga_gemm_int8;
 
+/* Products of one vector with many in 4 bits, to find the few that matter.
+ * A number is scale * (code - 8), codes 0 to 15; eight numbers of a row are four
+ * bytes, the first four in their lower halves:
+ *     [N / 32, K / 8, 32, 4]
+ * out[n] = scale[n] * query_scale * sum_k (code[n, k] - 8) query[k] + bias[n]
+ */
+typedef struct {
+    size_t N, K;
+    const uint8_t *codes;  /* [N, K], packed, code 8 where it is filled up */
+    const float *scale;    /* [N] */
+    const float *bias;     /* [N] */
+    const int8_t *query;   /* [K], zero up to a multiple of 8 */
+    float query_scale;
+    float *out; /* [N] */
+} ga_scan;
+
 /* One head of one text: softmax(Q K^T scale) V (Vaswani et al., 2017). */
 typedef struct {
     size_t T, D;
@@ -80,6 +96,8 @@ typedef struct {
     void (*quantise)(uint8_t *q, size_t ldq, float *scale, float *low,
                      const float *x, size_t ld, const float *factor,
                      size_t rows, size_t K);
+
+    void (*scan)(const ga_scan *s);
 
     void (*attention)(const ga_attention *a);
 
@@ -130,6 +148,16 @@ void ga__pack_f32(float *packed, const float *w, size_t N, size_t K);
 
 /* Floats that the attention of T tokens needs to work with. */
 size_t ga__attention_scratch(size_t T, size_t D);
+
+/* Quantise and pack w [N, K] for a scan: scale [N], and codes of
+ * ga__packed_size(N, K, GA_INT4_GROUP) / 2 bytes.  False when a number is not
+ * finite. */
+bool ga__pack_int4(uint8_t *codes, float *scale, const float *w, size_t N,
+                   size_t K);
+
+/* The number that code k of row n stands for. */
+float ga__int4_at(const uint8_t *codes, const float *scale, size_t K, size_t n,
+                  size_t k);
 
 /* Quantise and pack w [N, K], each row times `factor` [K] where there is one.
  * scale, sum: [N].  False when a weight is not finite. */

@@ -107,6 +107,16 @@ static inline ivec iload(const int8_t *p)
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
+static inline ivec ilow(ivec x)
+{
+    return _mm256_and_si256(x, _mm256_set1_epi8(0x0F));
+}
+
+static inline ivec ihigh(ivec x)
+{
+    return ilow(_mm256_srli_epi16(x, 4));
+}
+
 static inline ivec ifour(const uint8_t *p)
 {
     int32_t four;

@@ -90,6 +90,16 @@ static inline __attribute__((always_inline)) void vtranspose(vec r[VL])
     }
 }
 
+static inline ivec ilow(ivec x)
+{
+    return _mm512_and_si512(x, _mm512_set1_epi8(0x0F));
+}
+
+static inline ivec ihigh(ivec x)
+{
+    return ilow(_mm512_srli_epi16(x, 4));
+}
+
 static inline ivec ifour(const uint8_t *p)
 {
     int32_t four;

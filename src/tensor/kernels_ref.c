@@ -82,6 +82,23 @@ static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
     }
 }
 
+static void scan(const ga_scan *s)
+{
+    const size_t G = GA_INT4_GROUP, groups = (s->K + G - 1) / G;
+    for (size_t n = 0; n < s->N; n++) {
+        const uint8_t *code =
+            s->codes + (n / GA_PANEL * groups * GA_PANEL + n % GA_PANEL) * 4;
+        int32_t sum = 0;
+        for (size_t g = 0; g < groups; g++, code += GA_PANEL * 4) {
+            const int8_t *q = s->query + g * G;
+            for (size_t i = 0; i < 4; i++)
+                sum += ((code[i] & 0x0F) - 8) * q[i] +
+                       ((code[i] >> 4) - 8) * q[i + 4];
+        }
+        s->out[n] = s->scale[n] * (s->query_scale * (float)sum) + s->bias[n];
+    }
+}
+
 /* Each row of x [rows, n] to softmax(scale * row), in place. */
 static void softmax(float *x, float scale, size_t n)
 {
@@ -171,6 +188,7 @@ const ga_kernels ga__kernels_ref = {
     .gemm = gemm,
     .gemm_int8 = gemm_int8,
     .quantise = quantise,
+    .scan = scan,
     .attention = attention,
     .layer_norm = layer_norm,
     .dot = dot,

@@ -9,7 +9,8 @@
  *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
  *     vmul, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a vector of
  *     whole numbers), vsum, vlargest, vsmallest, vtranspose(r) (VL vectors)
- *     ivec (VL 32-bit integers), izero, iload, idot(sum, a, w) (sum + the dot
+ *     ivec (VL 32-bit integers), izero, iload, ilow and ihigh (the lower and
+ *     the upper half of each byte), idot(sum, a, w) (sum + the dot
  *     product of four unsigned and four signed bytes in each lane, exact),
  *     ifour(p) (four bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first
  *     n numbers of x, which are whole and 0 to 255, as bytes)
@@ -360,6 +361,47 @@ static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
     }
 }
 
+/* ---- scan ---- */
+
+/* Codes stream past once, so what counts is bytes: two numbers in each.  Their
+ * halves are the unsigned side of the dot product and the query the signed one;
+ * the 8 that is too much in every code is taken off at the end. */
+static void scan(const ga_scan *s)
+{
+    const size_t groups = (s->K + GA_INT4_GROUP - 1) / GA_INT4_GROUP;
+    int32_t query_sum = 0;
+    for (size_t k = 0; k < s->K; k++)
+        query_sum += s->query[k];
+    const vec factor = vset(s->query_scale),
+              excess = vset(8.0f * (float)query_sum);
+    for (size_t n = 0; n < s->N; n += STRIP) {
+        ivec low[NV], high[NV];
+        const uint8_t *code = s->codes + n / GA_PANEL * GA_PANEL * groups * 4 +
+                              n % GA_PANEL * 4;
+        foreach (v, NV)
+            low[v] = high[v] = izero();
+        for (size_t g = 0; g < groups; g++, code += GA_PANEL * 4) {
+            const uint8_t *q = (const uint8_t *)s->query + g * GA_INT4_GROUP;
+            ivec q_low = ifour(q), q_high = ifour(q + 4);
+            foreach (v, NV) {
+                ivec c = iload((const int8_t *)code + v * VL * 4);
+                __builtin_prefetch((const void *)((uintptr_t)(code + v * VL * 4) +
+                                                  INT8_PREFETCH));
+                low[v] = idot(low[v], ilow(c), q_low);
+                high[v] = idot(high[v], ihigh(c), q_high);
+            }
+        }
+        for (size_t v = 0; v < NV && n + v * VL < s->N; v++) {
+            size_t at = n + v * VL, left = s->N - at;
+            vec sum = vadd(ifloat(low[v]), ifloat(high[v]));
+            sum = vmul(vsub(sum, excess), factor);
+            sum = vfma(load_upto(s->scale + at, left), sum,
+                       load_upto(s->bias + at, left));
+            store_upto(s->out + at, sum, left);
+        }
+    }
+}
+
 /* ---- attention ---- */
 
 /* keys[d, t] = k[t, d], zero for columns behind T: then the products of one
@@ -613,6 +655,7 @@ const ga_kernels GA_KERNELS = {
     .gemm = gemm,
     .gemm_int8 = gemm_int8,
     .quantise = quantise,
+    .scan = scan,
     .attention = attention,
     .layer_norm = layer_norm,
     .dot = dot,

@@ -17,21 +17,24 @@ void ga__pack_f32(float *packed, const float *w, size_t N, size_t K)
     }
 }
 
-/* One row to q = round(w / scale) with the scale that loses least: cutting off
- * the largest weights a little makes all the others finer. */
-static float best_scale(const float *w, const float *factor, size_t K)
+/* One row to q = round(w / scale), at most `most`, with the scale that loses
+ * least: cutting off the largest weights a little makes all the others finer.
+ * Of fewer bits more is cut off. */
+static float best_scale(const float *w, const float *factor, size_t K,
+                        float most)
 {
-    enum { STEPS = 20 }; /* from 1 down to 0.81 of the largest */
+    enum { STEPS = 20 };
+    const float step_size = most > 8 ? 0.01F : 0.03F;
     float largest = 0, best = 0, least = INFINITY;
     for (size_t k = 0; k < K; k++)
         largest = fmaxf(largest, fabsf(factor ? w[k] * factor[k] : w[k]));
     for (int step = 0; step < STEPS; step++) {
-        float scale = largest * (1.0F - 0.01F * (float)step) / 127.0F;
+        float scale = largest * (1.0F - step_size * (float)step) / most;
         float inverse = scale > 0 ? 1.0F / scale : 0, error = 0;
         for (size_t k = 0; k < K; k++) {
             float x = factor ? w[k] * factor[k] : w[k];
             float q = rintf(x * inverse);
-            q = q > 127 ? 127 : q < -127 ? -127 : q;
+            q = q > most ? most : q < -most ? -most : q;
             error += (x - q * scale) * (x - q * scale);
         }
         if (error < least) {
@@ -55,7 +58,7 @@ bool ga__pack_int8(int8_t *packed, float *scale, float *sum, const float *w,
             if (!isfinite(factor ? row[k] * factor[k] : row[k]))
                 return false;
         }
-        scale[n] = best_scale(row, factor, K);
+        scale[n] = best_scale(row, factor, K, 127);
         float inverse = scale[n] > 0 ? 1.0F / scale[n] : 0;
         for (size_t k = 0; k < K; k++) {
             float q = rintf((factor ? row[k] * factor[k] : row[k]) * inverse);
@@ -67,4 +70,44 @@ bool ga__pack_int8(int8_t *packed, float *scale, float *sum, const float *w,
         sum[n] = scale[n] * (float)total;
     }
     return true;
+}
+
+/* Where the byte of row n is that holds number k. */
+static size_t int4_byte(size_t K, size_t n, size_t k)
+{
+    const size_t G = GA_INT4_GROUP, groups = (K + G - 1) / G;
+    return n / GA_PANEL * GA_PANEL * groups * 4 +
+           (k / G * GA_PANEL + n % GA_PANEL) * 4 + k % 4;
+}
+
+bool ga__pack_int4(uint8_t *codes, float *scale, const float *w, size_t N,
+                   size_t K)
+{
+    const size_t G = GA_INT4_GROUP, groups = (K + G - 1) / G;
+    memset(codes, 0x88, (N + GA_PANEL - 1) / GA_PANEL * GA_PANEL * groups * 4);
+    for (size_t n = 0; n < N; n++) {
+        const float *row = w + n * K;
+        for (size_t k = 0; k < K; k++) {
+            if (!isfinite(row[k]))
+                return false;
+        }
+        scale[n] = best_scale(row, NULL, K, 7);
+        float inverse = scale[n] > 0 ? 1.0F / scale[n] : 0;
+        for (size_t k = 0; k < K; k++) {
+            float q = rintf(row[k] * inverse);
+            int code = 8 + (int)(q > 7 ? 7 : q < -7 ? -7 : q);
+            uint8_t *byte = &codes[int4_byte(K, n, k)];
+            *byte = k % G < 4 ? (uint8_t)((*byte & 0xF0) | code)
+                              : (uint8_t)((*byte & 0x0F) | code << 4);
+        }
+    }
+    return true;
+}
+
+float ga__int4_at(const uint8_t *codes, const float *scale, size_t K, size_t n,
+                  size_t k)
+{
+    uint8_t byte = codes[int4_byte(K, n, k)];
+    int code = k % GA_INT4_GROUP < 4 ? byte & 0x0F : byte >> 4;
+    return scale[n] * (float)(code - 8);
 }

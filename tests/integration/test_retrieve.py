@@ -464,6 +464,30 @@ def embeddings(done, warning=b""):
     return [r["embedding"] for r in rows]
 
 
+def test_a_large_library_is_searched_exactly(run, model, tmp_path):
+    """Beyond some thousands most guidelines are ruled out by codes of 4 bits; the choice is the same as by all scores."""
+    rng = random.Random(5)
+    records = tmp_path / "many.jsonl"
+    records.write_text("".join(json.dumps({
+        "id": f"g{i}", "status": "approved", "text": " ".join(rng.choices(WORDS[5:], k=12)),
+        **({"scope": ["s"]} if i % 3 == 0 else {})}) + "\n" for i in range(4500)))
+    many = tmp_path / "many.gapack"
+    made = run("pack", "--library", records, "--encoder", model, "--out", many, "--duplicate", "2")
+    assert made.returncode == 0, made.stderr
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": " ".join(rng.choices(WORDS[5:], k=9))}) + "\n" for _ in range(40)))
+    scoped = {f"g{i}" for i in range(0, 4500, 3)}
+    ranked = run("retrieve", "--pack", many, "--input", prompts, "--json", "--raw").stdout.splitlines()
+    for threshold in ("0", "0.2"):
+        chosen = run("retrieve", "--pack", many, "--input", prompts, "--json", "--threshold", threshold, "-k", "5",
+                     "--diversity", "0", "--budget", "100000").stdout.splitlines()
+        assert len(chosen) == len(ranked) == 40
+        for line, whole in zip(chosen, ranked):
+            best = [(g["id"], g["score"]) for g in json.loads(whole)["guidelines"]
+                    if g["id"] not in scoped and g["score"] >= float(threshold)][:5]
+            assert [(g["id"], g["score"]) for g in json.loads(line)["guidelines"]] == best
+
+
 def test_embed(run, model, pack, tmp_path):
     text = "the cat sat\n\nrun, dog\nthe cat sat\r\na fox".encode()
     rows = embeddings(run("embed", "--model", model, "--json", input=text))

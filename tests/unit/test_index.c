@@ -214,6 +214,116 @@ static void test_scores_more_views(void **state)
 
 /* ---- cosine ---- */
 
+/* ---- codes ---- */
+
+static bool keep_third(const void *arg, size_t g)
+{
+    (void)arg;
+    return g % 3 == 0;
+}
+
+/* The k best by codes and of all scores are the same, with the same bits: of
+ * random vectors, of some that lie close, of lengths that differ by far. */
+static void check_codes(const ga_kernels *kernels, size_t G, size_t H, size_t V,
+                        size_t k, float least, bool third)
+{
+    size_t bytes;
+    assert_true(ga__index_code_bytes(G, H, &bytes));
+    float *vectors = ga__alloc_aligned(G * H, sizeof(*vectors));
+    float *biases = ga__alloc_aligned(G, sizeof(*biases));
+    float *rows = ga__alloc_aligned(3 * G, sizeof(*rows));
+    float *queries = ga__alloc_aligned(V * H, sizeof(*queries));
+    float *all = ga__alloc_aligned(G, sizeof(*all));
+    float *few = ga__alloc_aligned(G, sizeof(*few));
+    uint8_t *codes = ga__alloc_aligned(bytes, 1);
+    uint32_t wanted[64], got[64];
+    for (size_t g = 0; g < G; g++) {
+        float size = g % 7 == 0 ? 40 : 1;
+        for (size_t h = 0; h < H; h++)
+            vectors[g * H + h] = g % 5 == 4 ? vectors[(g - 1) * H + h] * 1.001F
+                                            : size * next_float();
+        biases[g] = next_float();
+    }
+    for (size_t i = 0; i < V * H; i++)
+        queries[i] = next_float() / 8;
+    assert_true(ga__index_encode(vectors, biases, G, H, codes, rows));
+    const ga_index ix = {.G = G,
+                         .H = H,
+                         .vectors = vectors,
+                         .biases = biases,
+                         .codes = codes,
+                         .scale = rows,
+                         .error = rows + G,
+                         .norm = rows + 2 * G};
+    void *scratch = ga__alloc_aligned(ga__index_scratch(&ix, V), 1);
+    bool (*keep)(const void *, size_t) = third ? keep_third : NULL;
+    ga__index_scores(kernels, vectors, biases, G, H, queries, V, all);
+    ga__index_best_scores(kernels, &ix, queries, V, k, least, keep, NULL,
+                          scratch, few);
+    size_t out = 0;
+    for (size_t g = 0; g < G; g++) {
+        out += few[g] == -INFINITY;
+        assert_true(few[g] == -INFINITY || few[g] == all[g]);
+        if (all[g] < least)
+            all[g] = -INFINITY; /* need not be scored, but may */
+        if (few[g] < least)
+            few[g] = -INFINITY;
+    }
+    size_t n = ga__index_top(all, G, k, keep, NULL, wanted);
+    assert_int_equal(ga__index_top(few, G, k, keep, NULL, got), n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(all[wanted[i]] == few[got[i]] &&
+                    (wanted[i] == got[i] || all[wanted[i]] == -INFINITY));
+    if (G >= 1000 && !third)
+        assert_true(out > G / 2); /* else the codes are of no use */
+    free(scratch);
+    free(codes);
+    free(few);
+    free(all);
+    free(queries);
+    free(rows);
+    free(biases);
+    free(vectors);
+}
+
+static void test_codes_miss_nothing(void **state)
+{
+    static const size_t Hs[] = {1, 7, 8, 24, 100, 384};
+    (void)state;
+    for (const char *const *name = ga__kernels_names; *name; name++) {
+        const ga_kernels *kernels = ga__kernels_named(*name);
+        if (!kernels)
+            continue;
+        for (size_t i = 0; i < sizeof(Hs) / sizeof(*Hs); i++) {
+            for (size_t G = 1; G < 80; G += 13)
+                check_codes(kernels, G, Hs[i], 1 + G % 3, 5, -INFINITY, G % 2);
+        }
+        check_codes(kernels, 3000, 384, 1, 24, -INFINITY, false);
+        check_codes(kernels, 3000, 384, 3, 24, -INFINITY, false);
+        check_codes(kernels, 3000, 100, 2, 24, 0.5F, true);
+        check_codes(kernels, 2000, 64, 2, 0, 3, false); /* only `least` */
+        check_codes(kernels, 500, 64, 1, 60, -INFINITY, true);
+    }
+}
+
+static void test_codes_refused(void **state)
+{
+    float vectors[16] = {1, 2, NAN}, biases[2] = {0}, rows[6];
+    size_t bytes;
+    (void)state;
+    assert_true(ga__index_code_bytes(2, 8, &bytes));
+    assert_int_equal(bytes, 32 * 4);
+    uint8_t *codes = malloc(bytes);
+    assert_false(ga__index_encode(vectors, biases, 2, 8, codes, rows));
+    vectors[2] = 3;
+    assert_true(ga__index_encode(vectors, biases, 2, 8, codes, rows));
+    assert_true(rows[1] == 0 && rows[5] == 0); /* a zero vector */
+    biases[0] = INFINITY;
+    assert_false(ga__index_encode(vectors, biases, 2, 8, codes, rows));
+    assert_false(ga__index_code_bytes(SIZE_MAX, 8, &bytes));
+    free(codes);
+}
+
 static void test_cosine(void **state)
 {
     enum { H = 24 };
@@ -341,6 +451,8 @@ int main(void)
         cmocka_unit_test(test_top_keeps_none),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_scores_more_views),
+        cmocka_unit_test(test_codes_miss_nothing),
+        cmocka_unit_test(test_codes_refused),
         cmocka_unit_test(test_cosine),
         cmocka_unit_test(test_cosine_scale),
         cmocka_unit_test(test_clusters_transitive),

@@ -231,12 +231,12 @@ static void test_bad_tables(void **state)
         {0, 64, 0, "'config' out of place"},
         {0, -64, 0, "'config' out of place"},
         {3, 1, 0, "'guidelines' out of place"},
-        {5, -64, 64, "'vectors' out of place"},
-        {10, 0, 1, "'about' out of place"},
-        {10, 0, INT64_MAX, "'about' out of place"},
+        {5, -64, 64, "'codes' out of place"},
+        {12, 0, 1, "'about' out of place"},
+        {12, 0, INT64_MAX, "'about' out of place"},
         {2, INT64_MAX, 0, "'weights' out of place"},
         {1, 0, -4096, ""}, /* then the next one is, or the vocabulary is off */
-        {10, 0, -1, "behind the last section"},
+        {12, 0, -1, "behind the last section"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
