@@ -331,8 +331,8 @@ static float gauss(uint64_t *state)
     return (float)(sqrt(-2 * log(u[0])) * cos(6.283185307179586 * u[1]));
 }
 
-/* A made-up library: vectors of length 1 in 30 topics and 600 subtopics, so that
- * neighbours of a query are as graded as those of real prompts: with the
+/* A made-up library: vectors of length 1 in 30 topics and 600 subtopics, so
+ * that neighbours of a query are as graded as those of real prompts: with the
  * encoder's vectors of 10,000 of them 2 to 3 % have to be scored, here about as
  * many.  (Were they spread evenly, it would be 13 %.) */
 static void make_vectors(float *out, size_t G, size_t H)
@@ -373,9 +373,9 @@ static double choose_six(const ga_kernels *k, const float *vectors, size_t H,
         for (size_t i = 0; i < n; i++) {
             double like = 0;
             for (size_t j = 0; j < c && !taken[i]; j++)
-                like = fmax(like, (double)ga__index_cosine(
-                                      k, vectors + top[i] * H,
-                                      vectors + chosen[j] * H, H));
+                like = fmax(
+                    like, (double)ga__index_cosine(k, vectors + top[i] * H,
+                                                   vectors + chosen[j] * H, H));
             double r = 0.7 * (double)scores[top[i]] - 0.3 * like;
             if (!taken[i] && like < 0.95 && r > most) {
                 most = r;
@@ -413,8 +413,8 @@ static ga_status make_search(search_bench *b, size_t G, size_t H, ga_error *err)
     make_vectors(b->vectors, G, H);
     if (!ga__index_encode(b->vectors, b->biases, G, H, b->codes, b->rows))
         return ga__fail(err, GA_INVAL, "a vector is not finite");
-    b->ix = (ga_index){G, H, b->vectors, b->biases, b->codes, b->rows,
-                       b->rows + G, b->rows + 2 * G};
+    b->ix = (ga_index){G,        H,       b->vectors,  b->biases,
+                       b->codes, b->rows, b->rows + G, b->rows + 2 * G};
     b->scratch = ga__alloc_aligned(ga__index_scratch(&b->ix, 1), 1);
     return b->scratch ? GA_OK : ga__fail_nomem(err, G * sizeof(float));
 }
@@ -462,8 +462,8 @@ static void time_search(search_bench *b, const bench_options *o, size_t top_k)
             "{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I}", "bench", "search",
             "vectors", (json_int_t)G, "dimensions", (json_int_t)H, "k",
             (json_int_t)top_k, "p50_ms", p50, "p95_ms",
-            percentile(laps, LAPS, 0.95), "all_scores_p50_ms", all, "scored", scored, "differing",
-            (json_int_t)missed));
+            percentile(laps, LAPS, 0.95), "all_scores_p50_ms", all, "scored",
+            scored, "differing", (json_int_t)missed));
     else
         printf("%zu x %zu, best %zu and six of them that differ, 1 thread: p50 "
                "%.3f ms, p95 %.3f ms; by all scores %.3f ms; %.1f %% had to be "
@@ -492,9 +492,11 @@ static ga_status bench_search(const bench_options *o, ga_error *err)
 
 static int run(int argc, char **argv)
 {
-    bench_options o = {
-        .precision = "int8", .threads = ga__cpu_count(), .seconds = 3,
-        .count = 33000, .dim = 384};
+    bench_options o = {.precision = "int8",
+                       .threads = ga__cpu_count(),
+                       .seconds = 3,
+                       .count = 33000,
+                       .dim = 384};
     ga_precision as;
     int count;
     bool done;

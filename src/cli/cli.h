@@ -109,7 +109,7 @@ ga_status cli_lines_next(cli_lines *in, bool *end, ga_error *err);
 void cli_lines_close(cli_lines *in);
 
 /* The commands; main.c lists them. */
-extern const cli_command cli_ask, cli_bench, cli_embed, cli_eval, cli_library, cli_pack,
-    cli_pairs, cli_paths_command, cli_retrieve;
+extern const cli_command cli_ask, cli_bench, cli_embed, cli_eval, cli_library,
+    cli_pack, cli_pairs, cli_paths_command, cli_retrieve;
 
 #endif

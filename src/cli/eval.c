@@ -29,13 +29,13 @@ static ga_status print_ranking(void *arg, const ga_pair *p,
             json_decref(list);
             return rc;
         }
-        json_array_append_new(
-            list, json_pack("{s:s%, s:f}", "id", g.id.ptr, g.id.len, "score",
-                            (double)scores[i]));
+        json_array_append_new(list,
+                              json_pack("{s:s%, s:f}", "id", g.id.ptr, g.id.len,
+                                        "score", (double)scores[i]));
     }
-    cli_json_line(json_pack("{s:s%, s:s%, s:o}", "id", p->id.ptr ? p->id.ptr : "",
-                            p->id.len, "prompt", p->prompt.ptr, p->prompt.len,
-                            "ranking", list));
+    cli_json_line(json_pack("{s:s%, s:s%, s:o}", "id",
+                            p->id.ptr ? p->id.ptr : "", p->id.len, "prompt",
+                            p->prompt.ptr, p->prompt.len, "ranking", list));
     return GA_OK;
 }
 
@@ -145,8 +145,8 @@ static int run(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "retrieval") == 0)
         return run_retrieval(argc - 1, argv + 1);
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 ||
-                      strcmp(argv[1], "-h") == 0))
+    if (argc >= 2 &&
+        (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return run_retrieval(argc, argv);
     return cli_usagef(&cli_eval, "there is one command: 'eval retrieval'");
 }

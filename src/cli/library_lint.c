@@ -28,14 +28,13 @@ static void print_finding(const ga_guideline_set *set, const ga_lint_finding *f)
 static json_t *finding_json(const ga_guideline_set *set,
                             const ga_lint_finding *f)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "level",
-                     level_names[ga__lint_level(f->check)], "check",
-                     ga__lint_name(f->check), "id",
-                     library_json_text(set->items[f->guideline].id), "other",
-                     f->other == GA_LINT_NONE
-                         ? json_null()
-                         : library_json_text(set->items[f->other].id),
-                     "message", library_json_text(ga__str(f->message)));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o}", "level",
+        level_names[ga__lint_level(f->check)], "check", ga__lint_name(f->check),
+        "id", library_json_text(set->items[f->guideline].id), "other",
+        f->other == GA_LINT_NONE ? json_null()
+                                 : library_json_text(set->items[f->other].id),
+        "message", library_json_text(ga__str(f->message)));
 }
 
 /* Is anything of it a reason to stop? */
@@ -51,11 +50,11 @@ static bool report(const lint_options *o, const ga_guideline_set *set,
             print_finding(set, &r->items[i]);
     }
     if (o->json)
-        cli_json_line(json_pack(
-            "{s:I, s:I, s:I, s:I}", "guidelines", (json_int_t)set->count,
-            "errors", (json_int_t)count[GA_LINT_ERROR], "warnings",
-            (json_int_t)count[GA_LINT_WARNING], "notes",
-            (json_int_t)count[GA_LINT_NOTE]));
+        cli_json_line(json_pack("{s:I, s:I, s:I, s:I}", "guidelines",
+                                (json_int_t)set->count, "errors",
+                                (json_int_t)count[GA_LINT_ERROR], "warnings",
+                                (json_int_t)count[GA_LINT_WARNING], "notes",
+                                (json_int_t)count[GA_LINT_NOTE]));
     else
         printf("%zu guidelines: %zu errors, %zu warnings, %zu notes\n",
                set->count, count[GA_LINT_ERROR], count[GA_LINT_WARNING],
@@ -151,7 +150,8 @@ const cli_command library_lint = {
              "cannot be told apart; two that fire together and pull in "
              "opposite directions. Errors end with status 1, warnings too when "
              "--strict is given.",
-    .example = "guidealign library lint --library my.db\n"
-               "guidealign library lint --library guidelines.jsonl --no-meaning",
+    .example =
+        "guidealign library lint --library my.db\n"
+        "guidealign library lint --library guidelines.jsonl --no-meaning",
     .run = run,
 };

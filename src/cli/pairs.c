@@ -89,11 +89,11 @@ static void print_json(const ga_pairs_report *r, size_t guidelines,
 {
     for (size_t i = 0; i < r->count; i++) {
         const ga_pairs_finding *f = &r->items[i];
-        cli_json_line(json_pack(
-            "{s:s, s:s, s:s, s:s}", "level",
-            ga__pairs_check_is_error(f->check) ? "error" : "warning", "check",
-            ga__pairs_check_name(f->check), "where", f->where, "message",
-            f->message));
+        cli_json_line(
+            json_pack("{s:s, s:s, s:s, s:s}", "level",
+                      ga__pairs_check_is_error(f->check) ? "error" : "warning",
+                      "check", ga__pairs_check_name(f->check), "where",
+                      f->where, "message", f->message));
     }
     json_t *risks = json_object();
     for (size_t i = 0; i < GA_RISK_COUNT; i++)
@@ -194,8 +194,8 @@ static int run(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "check") == 0)
         return run_check(argc - 1, argv + 1);
-    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 ||
-                              strcmp(argv[1], "-h") == 0);
+    bool help = argc >= 2 &&
+                (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (help)
         return run_check(argc, argv);
     return cli_usagef(&cli_pairs, "there is one command: 'pairs check'");

@@ -51,8 +51,8 @@ static ga_status allocate(pass *p, ga_arena *arena, ga_error *err)
     }
     const size_t feed = smaller(p->T, FEED_ROWS);
     const bool int8 = p->enc->weights.precision == GA_PRECISION_INT8;
-    const size_t wide = p->T * row_bytes(H), deep =
-        feed * row_bytes(c->intermediate);
+    const size_t wide = p->T * row_bytes(H),
+                 deep = feed * row_bytes(c->intermediate);
     const struct {
         void *out;
         size_t rows, row;

@@ -198,16 +198,16 @@ static ga_status describe(void *arg, const ga_slot *slot)
     if (!ga__add_size(t->used, ga__slot_bytes(slot), &t->end) ||
         t->end > SIZE_MAX / 2)
         return ga__fail_nomem(t->err, SIZE_MAX);
-    ga_status rc = ga__buf_printf(
-        &t->header, t->err, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
-        t->header.len ? "," : "", slot->name,
-        slot->dtype == GA_DTYPE_I8 ? "I8" : "F32");
+    ga_status rc = ga__buf_printf(&t->header, t->err,
+                                  "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
+                                  t->header.len ? "," : "", slot->name,
+                                  slot->dtype == GA_DTYPE_I8 ? "I8" : "F32");
     for (size_t i = 0; i < slot->rank && !rc; i++)
         rc = ga__buf_printf(&t->header, t->err, "%s%llu", i ? "," : "",
                             (unsigned long long)slot->shape[i]);
     if (!rc)
-        rc = ga__buf_printf(&t->header, t->err,
-                            "],\"data_offsets\":[%zu,%zu]}", t->used, t->end);
+        rc = ga__buf_printf(&t->header, t->err, "],\"data_offsets\":[%zu,%zu]}",
+                            t->used, t->end);
     t->used = (t->end + ALIGN - 1) / ALIGN * ALIGN;
     return rc;
 }
@@ -429,8 +429,7 @@ ga_status ga__prepare(const ga_encoder_config *config, ga_str safetensors,
     ga_status rc = ga__safetensors_open(safetensors, &s.tensors, err);
     if (rc)
         return rc;
-    model_source m = {
-        .layers = ga__calloc(config->layers, sizeof(*m.layers))};
+    model_source m = {.layers = ga__calloc(config->layers, sizeof(*m.layers))};
     ga_weights w = {.layers = ga__calloc(config->layers, sizeof(*w.layers))};
     if (!m.layers || !w.layers)
         rc = ga__fail_nomem(err, config->layers * sizeof(*m.layers));

@@ -147,9 +147,9 @@ void ga__index_best_scores(const ga_kernels *kernels, const ga_index *ix,
     float kth = kth_of_some(kernels, ix, queries, V, k, keep, arg, approx);
     least = kth > least ? kth : least;
     for (size_t g = 0; g < G; g++)
-        scores[g] = approx[g] +
-                    (ix->error[g] * most.length + ix->norm[g] * most.lost);
+        scores[g] =
+            approx[g] + (ix->error[g] * most.length + ix->norm[g] * most.lost);
     for (size_t g = 0; g < G; g++)
-        scores[g] = scores[g] >= least ? exact(kernels, ix, queries, V, g)
-                                       : -INFINITY;
+        scores[g] =
+            scores[g] >= least ? exact(kernels, ix, queries, V, g) : -INFINITY;
 }

@@ -41,8 +41,8 @@ bool ga__index_encode(const float *vectors, const float *biases, size_t G,
  * at most the length of what the vector lost times the query's, and the other
  * way round, so nothing is missed.  The scores have the bits of
  * ga__index_scores.
- * k: above GA_INDEX_MOST only `least` rules out; scratch: ga__index_scratch(ix, V) bytes, on a cache
- * line. */
+ * k: above GA_INDEX_MOST only `least` rules out; scratch: ga__index_scratch(ix,
+ * V) bytes, on a cache line. */
 enum { GA_INDEX_MOST = 256 };
 size_t ga__index_scratch(const ga_index *ix, size_t V);
 void ga__index_best_scores(const ga_kernels *kernels, const ga_index *ix,

@@ -72,22 +72,30 @@ void ga__lint_free(ga_lint_report *report)
 
 /* Phrases that sound like guidance and leave the answer as it was. */
 static const char *const empty_phrases[] = {
-    "be careful",       "be respectful",     "be mindful",
-    "be sensitive",     "be appropriate",    "be helpful",
-    "be honest",        "be ethical",        "be polite",
-    "be professional",  "be responsible",    "be accurate",
-    "be clear",         "be safe",           "be aware",
-    "use caution",      "exercise caution",  "with caution",
-    "handle with care", "with care",         "use good judgment",
-    "use judgment",     "use common sense",  "best practices",
-    "follow the law",   "obey the law",      "follow the rules",
-    "as appropriate",   "when appropriate",  "if appropriate",
-    "where appropriate", "appropriately",    "as needed",
-    "when necessary",   "if necessary",      "responsibly",
-    "respectfully",     "ensure safety",     "act ethically",
-    "high quality",     "good answer",       "in a safe manner",
-    "avoid harm",       "avoid harmful content", "harmful content",
-    "inappropriate content", "offensive content",
+    "be careful",        "be respectful",
+    "be mindful",        "be sensitive",
+    "be appropriate",    "be helpful",
+    "be honest",         "be ethical",
+    "be polite",         "be professional",
+    "be responsible",    "be accurate",
+    "be clear",          "be safe",
+    "be aware",          "use caution",
+    "exercise caution",  "with caution",
+    "handle with care",  "with care",
+    "use good judgment", "use judgment",
+    "use common sense",  "best practices",
+    "follow the law",    "obey the law",
+    "follow the rules",  "as appropriate",
+    "when appropriate",  "if appropriate",
+    "where appropriate", "appropriately",
+    "as needed",         "when necessary",
+    "if necessary",      "responsibly",
+    "respectfully",      "ensure safety",
+    "act ethically",     "high quality",
+    "good answer",       "in a safe manner",
+    "avoid harm",        "avoid harmful content",
+    "harmful content",   "inappropriate content",
+    "offensive content",
 };
 enum { EMPTY_PHRASES = sizeof(empty_phrases) / sizeof(*empty_phrases) };
 
@@ -180,8 +188,8 @@ typedef struct {
     ga_linter *l;
     ga_lint_check same, similar;
     const char *what;
-    size_t *owner; /* [count], the guideline */
-    size_t *place; /* [count], of its triggers and then its near misses */
+    size_t *owner;   /* [count], the guideline */
+    size_t *place;   /* [count], of its triggers and then its near misses */
     uint64_t *whole; /* [count], the text as one number */
     uint64_t *item;
     size_t *at; /* [count + 1] */

@@ -16,20 +16,20 @@ typedef enum { GA_LINT_NOTE, GA_LINT_WARNING, GA_LINT_ERROR } ga_lint_level;
 
 /* X(name, level): the checks, in the order in which findings are listed. */
 #define GA_LINT_MAP(X)                                                         \
-    X(same_text, ERROR)         /* word for word the text of another */        \
-    X(same_prompt, ERROR)       /* one example prompt stands twice */          \
+    X(same_text, ERROR)   /* word for word the text of another */              \
+    X(same_prompt, ERROR) /* one example prompt stands twice */                \
     X(no_title, WARNING)                                                       \
     X(short_text, WARNING)                                                     \
     X(long_text, WARNING)                                                      \
-    X(vague, WARNING)           /* says little but "be careful" */             \
+    X(vague, WARNING) /* says little but "be careful" */                       \
     X(few_triggers, WARNING)                                                   \
     X(no_near_miss, NOTE)                                                      \
-    X(own_words, WARNING)       /* a trigger repeats the guideline's text */   \
-    X(similar_text, WARNING)    /* shares most of its words with another */    \
+    X(own_words, WARNING)    /* a trigger repeats the guideline's text */      \
+    X(similar_text, WARNING) /* shares most of its words with another */       \
     X(similar_prompt, WARNING)                                                 \
-    X(same_meaning, WARNING)    /* texts close in the encoder's eyes */        \
-    X(confusable, NOTE)         /* its triggers find another first */          \
-    X(conflict, NOTE)           /* fires with another and says the opposite */
+    X(same_meaning, WARNING) /* texts close in the encoder's eyes */           \
+    X(confusable, NOTE)      /* its triggers find another first */             \
+    X(conflict, NOTE)        /* fires with another and says the opposite */
 
 typedef enum {
 #define GA_LINT_ENUM(name, level) GA_LINT_##name,

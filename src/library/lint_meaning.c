@@ -199,22 +199,22 @@ static ga_status report_conflict(vectors *v, size_t a, size_t b, size_t prompts)
     ga_str id = l->g[a].id;
     if ((ka == GA_GUIDELINE_PERMIT && kb == GA_GUIDELINE_SAFETY) ||
         (kb == GA_GUIDELINE_PERMIT && ka == GA_GUIDELINE_SAFETY))
-        return ga__lint_add(l, GA_LINT_conflict, b, a,
-                            "%s and '%.*s' %s on %zu of their triggers "
-                            "together: let the texts say where one ends",
-                            kb == GA_GUIDELINE_PERMIT ? "permits" : "guards",
-                            (int)id.len, id.ptr,
-                            ka == GA_GUIDELINE_PERMIT ? "permits" : "guards",
-                            prompts);
+        return ga__lint_add(
+            l, GA_LINT_conflict, b, a,
+            "%s and '%.*s' %s on %zu of their triggers "
+            "together: let the texts say where one ends",
+            kb == GA_GUIDELINE_PERMIT ? "permits" : "guards", (int)id.len,
+            id.ptr, ka == GA_GUIDELINE_PERMIT ? "permits" : "guards", prompts);
     for (size_t i = 0; i < OPPOSITES && !rc; i++) {
         for (int turn = 0; turn < 2 && !rc; turn++) {
             const char *mine = turn ? opposites[i].left : opposites[i].right;
             const char *its = turn ? opposites[i].right : opposites[i].left;
             if (has_word(l, b, mine, &rc) && !rc && has_word(l, a, its, &rc))
-                return ga__lint_add(l, GA_LINT_conflict, b, a,
-                                    "says \"%s\" where '%.*s' says \"%s\", and "
-                                    "they fire together on %zu of their triggers",
-                                    mine, (int)id.len, id.ptr, its, prompts);
+                return ga__lint_add(
+                    l, GA_LINT_conflict, b, a,
+                    "says \"%s\" where '%.*s' says \"%s\", and "
+                    "they fire together on %zu of their triggers",
+                    mine, (int)id.len, id.ptr, its, prompts);
         }
     }
     return rc;

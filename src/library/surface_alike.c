@@ -103,8 +103,7 @@ static ga_status list_pairs(search *s, ga_error *err)
         s->pair = pair;
         for (size_t a = i; a < end; a++) {
             for (size_t b = a + 1; b < end; b++)
-                s->pair[s->pairs++] =
-                    (uint64_t)s->m[a].set << 32 | s->m[b].set;
+                s->pair[s->pairs++] = (uint64_t)s->m[a].set << 32 | s->m[b].set;
         }
     }
     if (s->pairs > 0)

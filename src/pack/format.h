@@ -77,7 +77,7 @@ _Static_assert(sizeof(ga_pack_calibration) == 32, "packed calibration");
 #define GA_PACK_SECTIONS(X)                                                    \
     X(CONFIG, "config")         /* JSON, of the encoder */                     \
     X(VOCAB, "vocab")           /* a token a line */                           \
-    X(WEIGHTS, "weights")       /* prepared: see encoder/layout.h */                              \
+    X(WEIGHTS, "weights")       /* prepared: see encoder/layout.h */           \
     X(GUIDELINES, "guidelines") /* ga_pack_row, [G] */                         \
     X(STRINGS, "strings")                                                      \
     X(CODES, "codes")             /* the vectors in 4 bits: see ga_index */    \

@@ -40,7 +40,7 @@ typedef struct {
     uint8_t *codes;    /* [G, H] in 4 bits */
     size_t code_bytes;
     float *code_rows; /* [3, G] */
-    size_t done;       /* texts encoded */
+    size_t done;      /* texts encoded */
 } maker;
 
 void ga__pack_options_init(ga_pack_options *options)
@@ -164,9 +164,9 @@ static ga_status allocate(maker *m)
         return ga__fail_nomem(m->err, SIZE_MAX);
     m->codes = ga__calloc(m->code_bytes, 1);
     m->code_rows = ga__calloc(m->G, 3 * sizeof(*m->code_rows));
-    if (!m->codes || !m->code_rows || !m->rows || !m->text || !m->prompts || !m->fit.z || !m->owner ||
-        !m->labels || !m->kind || !m->fit.vectors || !m->fit.biases ||
-        !m->risk_head || !m->cluster)
+    if (!m->codes || !m->code_rows || !m->rows || !m->text || !m->prompts ||
+        !m->fit.z || !m->owner || !m->labels || !m->kind || !m->fit.vectors ||
+        !m->fit.biases || !m->risk_head || !m->cluster)
         return ga__fail_nomem(m->err, (P + m->G) * m->H * sizeof(float));
     return GA_OK;
 }
@@ -369,7 +369,8 @@ static ga_status fit(maker *m)
         return rc;
     if (!ga__index_encode(m->fit.vectors, m->fit.biases, m->G, m->H, m->codes,
                           m->code_rows))
-        return ga__fail(m->err, GA_INVAL, "a bias of a guideline is not finite");
+        return ga__fail(m->err, GA_INVAL,
+                        "a bias of a guideline is not finite");
     ga__index_clusters(m->kernels, m->fit.vectors, m->G, m->H,
                        m->options->duplicate, m->cluster);
     for (size_t g = 0; g < m->G; g++) {

@@ -29,9 +29,8 @@ static bool supports(const char *name)
     return avx512 && __builtin_cpu_supports("avx512vnni");
 }
 
-static const ga_kernels *const tables[] = {&ga__kernels_avx512vnni,
-                                           &ga__kernels_avx512,
-                                           &ga__kernels_avx2};
+static const ga_kernels *const tables[] = {
+    &ga__kernels_avx512vnni, &ga__kernels_avx512, &ga__kernels_avx2};
 
 const ga_kernels *ga__kernels(void)
 {

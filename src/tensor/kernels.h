@@ -49,7 +49,8 @@ typedef struct {
  * The first sum is exact in 32 bits up to K = 66,000. */
 typedef struct {
     size_t M, N, K;
-    const uint8_t *a; /* [M, K], rows lda apart and zero up to a multiple of 4 */
+    const uint8_t
+        *a; /* [M, K], rows lda apart and zero up to a multiple of 4 */
     size_t lda;
     const float *scale, *low; /* [M] */
     const int8_t *w;          /* [N, K], packed */
@@ -59,17 +60,16 @@ typedef struct {
 } ga_gemm_int8;
 
 /* Products of one vector with many in 4 bits, to find the few that matter.
- * A number is scale * (code - 8), codes 0 to 15; eight numbers of a row are four
- * bytes, the first four in their lower halves:
- *     [N / 32, K / 8, 32, 4]
+ * A number is scale * (code - 8), codes 0 to 15; eight numbers of a row are
+ * four bytes, the first four in their lower halves: [N / 32, K / 8, 32, 4]
  * out[n] = scale[n] * query_scale * sum_k (code[n, k] - 8) query[k] + bias[n]
  */
 typedef struct {
     size_t N, K;
-    const uint8_t *codes;  /* [N, K], packed, code 8 where it is filled up */
-    const float *scale;    /* [N] */
-    const float *bias;     /* [N] */
-    const int8_t *query;   /* [K], zero up to a multiple of 8 */
+    const uint8_t *codes; /* [N, K], packed, code 8 where it is filled up */
+    const float *scale;   /* [N] */
+    const float *bias;    /* [N] */
+    const int8_t *query;  /* [K], zero up to a multiple of 8 */
     float query_scale;
     float *out; /* [N] */
 } ga_scan;

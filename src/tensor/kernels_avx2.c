@@ -129,9 +129,9 @@ static inline ivec ifour(const uint8_t *p)
 static inline ivec idot(ivec sum, ivec a, ivec w)
 {
     const ivec low = _mm256_set1_epi16(0xFF);
-    ivec even = _mm256_madd_epi16(
-        _mm256_and_si256(a, low),
-        _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
+    ivec even =
+        _mm256_madd_epi16(_mm256_and_si256(a, low),
+                          _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
     ivec odd =
         _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(w, 8));
     return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
@@ -143,8 +143,7 @@ static inline void vbytes_n(uint8_t *p, vec x, size_t n)
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i),
                                      _mm256_extracti128_si256(i, 1));
     uint8_t bytes[16];
-    _mm_storeu_si128((__m128i *)(void *)bytes,
-                     _mm_packus_epi16(words, words));
+    _mm_storeu_si128((__m128i *)(void *)bytes, _mm_packus_epi16(words, words));
     memcpy(p, bytes, n);
 }
 

@@ -1,5 +1,5 @@
-/* kernels_avx512.h: sixteen floats at a time, for kernels_simd.h (AVX-512 F, BW,
- * VL, DQ). */
+/* kernels_avx512.h: sixteen floats at a time, for kernels_simd.h (AVX-512 F,
+ * BW, VL, DQ). */
 #ifndef GA_TENSOR_KERNELS_AVX512_H
 #define GA_TENSOR_KERNELS_AVX512_H
 

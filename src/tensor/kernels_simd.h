@@ -227,8 +227,8 @@ INLINE void int8_tile(const ga_gemm_int8 *g, size_t i, size_t j,
         vec w_scale = load_upto(g->w_scale + column, left);
         vec w_sum = load_upto(g->w_sum + column, left);
         for (size_t r = 0; r < rows; r++) {
-            vec x = vmul(vload(sums + r * STRIP + v * VL),
-                         vset(g->scale[i + r]));
+            vec x =
+                vmul(vload(sums + r * STRIP + v * VL), vset(g->scale[i + r]));
             vec low = vmul(vset(g->low[i + r]), w_sum);
             finish(&g->out, i + r, column, left, vfma(x, w_scale, low), bias,
                    true);
@@ -348,7 +348,8 @@ static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
             most = vmax(scaled(x, factor, k, K - k, vset(-INFINITY)), most);
         }
         const float bottom = vsmallest(least), range = vlargest(most) - bottom;
-        const vec shift = vset(bottom), inverse = vset(range > 0 ? 255.0f / range : 0);
+        const vec shift = vset(bottom),
+                  inverse = vset(range > 0 ? 255.0f / range : 0);
         scale[r] = range / 255.0f;
         low[r] = bottom;
         for (size_t k = 0; k < K; k += VL) {
@@ -376,8 +377,8 @@ static void scan(const ga_scan *s)
               excess = vset(8.0f * (float)query_sum);
     for (size_t n = 0; n < s->N; n += STRIP) {
         ivec low[NV], high[NV];
-        const uint8_t *code = s->codes + n / GA_PANEL * GA_PANEL * groups * 4 +
-                              n % GA_PANEL * 4;
+        const uint8_t *code =
+            s->codes + n / GA_PANEL * GA_PANEL * groups * 4 + n % GA_PANEL * 4;
         foreach (v, NV)
             low[v] = high[v] = izero();
         for (size_t g = 0; g < groups; g++, code += GA_PANEL * 4) {
@@ -385,8 +386,9 @@ static void scan(const ga_scan *s)
             ivec q_low = ifour(q), q_high = ifour(q + 4);
             foreach (v, NV) {
                 ivec c = iload((const int8_t *)code + v * VL * 4);
-                __builtin_prefetch((const void *)((uintptr_t)(code + v * VL * 4) +
-                                                  INT8_PREFETCH));
+                __builtin_prefetch(
+                    (const void *)((uintptr_t)(code + v * VL * 4) +
+                                   INT8_PREFETCH));
                 low[v] = idot(low[v], ilow(c), q_low);
                 high[v] = idot(high[v], ihigh(c), q_high);
             }
@@ -487,8 +489,8 @@ INLINE void mix(const ga_attention *a, size_t i, size_t d, const float *weights,
                            : load_upto(v + c * VL, left - c * VL);
         foreach (r, rows)
             foreach (c, n)
-                sum[r][c] = vfma(vset(weights[r * columns + t]), value[c],
-                                 sum[r][c]);
+                sum[r][c] =
+                    vfma(vset(weights[r * columns + t]), value[c], sum[r][c]);
     }
     foreach (r, rows)
         foreach (c, n)

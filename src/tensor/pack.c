@@ -95,10 +95,11 @@ bool ga__pack_int4(uint8_t *codes, float *scale, const float *w, size_t N,
         float inverse = scale[n] > 0 ? 1.0F / scale[n] : 0;
         for (size_t k = 0; k < K; k++) {
             float q = rintf(row[k] * inverse);
-            int code = 8 + (int)(q > 7 ? 7 : q < -7 ? -7 : q);
+            unsigned code = (unsigned)(8 + (int)(q > 7 ? 7 : q < -7 ? -7 : q));
             uint8_t *byte = &codes[int4_byte(K, n, k)];
-            *byte = k % G < 4 ? (uint8_t)((*byte & 0xF0) | code)
-                              : (uint8_t)((*byte & 0x0F) | code << 4);
+            unsigned both = k % G < 4 ? (*byte & 0xF0u) | code
+                                      : (*byte & 0x0Fu) | code << 4;
+            *byte = (uint8_t)both;
         }
     }
     return true;

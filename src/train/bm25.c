@@ -144,9 +144,8 @@ ga_status ga__bm25_scores(ga_bm25 *index, ga_str query, float *scores,
         for (size_t i = from; i < to; i++) {
             const posting *p = &index->postings[i];
             double times = (double)p->times;
-            scores[p->document] +=
-                (float)(idf * times * (k1 + 1) /
-                        (times + index->norm[p->document]));
+            scores[p->document] += (float)(idf * times * (k1 + 1) /
+                                           (times + index->norm[p->document]));
         }
     }
     return rc;

@@ -108,9 +108,9 @@ static ga_status measure(evaluator *v, const ga_pair *p, ga_metrics *out)
             v->grade[g] = p->grades[i];
     }
     ga__metrics_add(out, v->order, v->grade, v->G, v->e->k);
-    return v->e->ranked ? v->e->ranked(v->e->arg, p, v->order, v->ordered,
-                                       v->err)
-                        : GA_OK;
+    return v->e->ranked
+               ? v->e->ranked(v->e->arg, p, v->order, v->ordered, v->err)
+               : GA_OK;
 }
 
 ga_status ga__evaluate(const ga_evaluation *e, const ga_pair_set *pairs,

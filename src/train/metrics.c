@@ -20,8 +20,8 @@ static double ideal_dcg(const size_t count[4], size_t k)
     return sum;
 }
 
-bool ga__metrics_add(ga_metrics *m, const uint32_t *order,
-                     const uint8_t *grade, size_t G, size_t k)
+bool ga__metrics_add(ga_metrics *m, const uint32_t *order, const uint8_t *grade,
+                     size_t G, size_t k)
 {
     size_t count[4] = {0}, found = 0, first = 0;
     double dcg = 0;

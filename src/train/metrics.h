@@ -16,8 +16,8 @@ typedef struct {
 /* Add one prompt to the sums.  order: G guidelines, best first; grade: [G], 0
  * for what does not apply.  A prompt whose best grade is 1 is measured by
  * those; one without any is left out.  Returns whether it counted. */
-bool ga__metrics_add(ga_metrics *m, const uint32_t *order,
-                     const uint8_t *grade, size_t G, size_t k);
+bool ga__metrics_add(ga_metrics *m, const uint32_t *order, const uint8_t *grade,
+                     size_t G, size_t k);
 
 /* From sums to means. */
 void ga__metrics_finish(ga_metrics *m);

@@ -77,10 +77,9 @@ static ga_status look_up(search *s, uint64_t hash)
         if (s->met[pair])
             continue;
         s->met[pair] = 1;
-        rc = ga__pairs_note(s->c, GA_PAIRS_benchmark_overlap,
-                            &s->c->pairs->items[pair], nowhere,
-                            "shares words in a row with %s:%zu", s->path,
-                            s->line);
+        rc = ga__pairs_note(
+            s->c, GA_PAIRS_benchmark_overlap, &s->c->pairs->items[pair],
+            nowhere, "shares words in a row with %s:%zu", s->path, s->line);
     }
     return rc;
 }

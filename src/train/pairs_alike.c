@@ -99,8 +99,8 @@ static ga_status report_alike(void *arg, size_t i, size_t j, double jaccard,
     if (!leaks || t->whole[i] == t->whole[j])
         return GA_OK; /* those are found as the same */
     name_text(t, its, name);
-    return ga__pairs_note(t->c, GA_PAIRS_prompt_leak,
-                          &t->c->pairs->items[mine], nowhere,
+    return ga__pairs_note(t->c, GA_PAIRS_prompt_leak, &t->c->pairs->items[mine],
+                          nowhere,
                           "is held out and shares %.0f %% of its words with %s",
                           100 * jaccard, name);
 }

@@ -93,7 +93,8 @@ size_t ga__pairs_guideline(const ga_pairs_checker *c, ga_str id)
 {
     const ga_guideline key = {.id = id}, *wanted = &key;
     const ga_guideline **found =
-        c->G ? bsearch(&wanted, c->by_id, c->G, sizeof(*c->by_id), by_id) : NULL;
+        c->G ? bsearch(&wanted, c->by_id, c->G, sizeof(*c->by_id), by_id)
+             : NULL;
     return found ? (size_t)(*found - c->g) : c->G;
 }
 
@@ -156,8 +157,8 @@ static ga_status check_overlap(ga_pairs_checker *c, size_t i, double *overlap)
         size_t g = ga__pairs_guideline(c, p->positives.items[k]);
         if (g == c->G)
             continue;
-        ga_str both = ga__surface_common(p->prompt, prompt, &c->text[g],
-                                         c->o->own_words);
+        ga_str both =
+            ga__surface_common(p->prompt, prompt, &c->text[g], c->o->own_words);
         if (both.len > 0)
             rc = ga__pairs_note(c, GA_PAIRS_guideline_words, p, nowhere,
                                 "has words of '%.*s': \"%.*s\"",

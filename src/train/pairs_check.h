@@ -11,17 +11,17 @@
 
 /* X(name, is an error) */
 #define GA_PAIRS_CHECK_MAP(X)                                                  \
-    X(unknown_guideline, true)  /* an id that the library lacks */             \
-    X(contradiction, true)      /* positive and negative at once */            \
-    X(no_positive, true)        /* of a pair, or safety for an ordinary one */ \
-    X(same_prompt, true)        /* word for word another or a trigger */       \
-    X(cluster_leak, true)       /* a cluster on both sides of a split */       \
-    X(guideline_leak, true)     /* a held-out guideline in training */         \
-    X(prompt_leak, true)        /* a held-out prompt is like a trained one */  \
-    X(benchmark_overlap, true)  /* words in a row of a benchmark */            \
-    X(similar_prompt, false)    /* ROUGE-L to another of its type */           \
-    X(guideline_words, false)   /* the prompt repeats its guideline */         \
-    X(unused_guideline, false)  /* no pair has it as a positive */
+    X(unknown_guideline, true) /* an id that the library lacks */              \
+    X(contradiction, true)     /* positive and negative at once */             \
+    X(no_positive, true)       /* of a pair, or safety for an ordinary one */  \
+    X(same_prompt, true)       /* word for word another or a trigger */        \
+    X(cluster_leak, true)      /* a cluster on both sides of a split */        \
+    X(guideline_leak, true)    /* a held-out guideline in training */          \
+    X(prompt_leak, true)       /* a held-out prompt is like a trained one */   \
+    X(benchmark_overlap, true) /* words in a row of a benchmark */             \
+    X(similar_prompt, false)   /* ROUGE-L to another of its type */            \
+    X(guideline_words, false)  /* the prompt repeats its guideline */          \
+    X(unused_guideline, false) /* no pair has it as a positive */
 
 typedef enum {
 #define GA_PAIRS_CHECK_ENUM(name, is_error) GA_PAIRS_##name,
@@ -34,10 +34,10 @@ const char *ga__pairs_check_name(ga_pairs_check check);
 bool ga__pairs_check_is_error(ga_pairs_check check);
 
 typedef struct {
-    double leak;         /* Jaccard of 3-word sequences across splits: 0.4 */
-    double rouge;        /* ROUGE-L F within a type: 0.7 (the paper's) */
-    size_t own_words;    /* of a guideline in a row: 4 */
-    size_t bench_words;  /* of a benchmark in a row: 8 */
+    double leak;        /* Jaccard of 3-word sequences across splits: 0.4 */
+    double rouge;       /* ROUGE-L F within a type: 0.7 (the paper's) */
+    size_t own_words;   /* of a guideline in a row: 4 */
+    size_t bench_words; /* of a benchmark in a row: 8 */
     const char *const *against; /* benchmark files, JSON Lines */
     size_t against_count;
     /* {"id", "split"} of held-out guidelines, or NULL: a path */
@@ -48,7 +48,7 @@ void ga__pairs_check_options_init(ga_pairs_check_options *options);
 
 typedef struct {
     ga_pairs_check check;
-    const char *where;   /* "train.jsonl:17", or a guideline's id */
+    const char *where; /* "train.jsonl:17", or a guideline's id */
     const char *message;
 } ga_pairs_finding;
 
@@ -76,8 +76,8 @@ typedef struct {
     size_t grades[4];
     size_t risks[GA_RISK_COUNT];
     ga_pairs_counts split, kind, form, lang;
-    double words;         /* of a prompt, mean */
-    double distinct3;     /* share of 3-word sequences that stand once */
+    double words;             /* of a prompt, mean */
+    double distinct3;         /* share of 3-word sequences that stand once */
     double guideline_overlap; /* share of a prompt's words that its first
                                  positive has, mean */
     size_t against_strings;   /* strings of benchmarks compared with */

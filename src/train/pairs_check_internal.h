@@ -10,10 +10,10 @@ typedef struct {
     const ga_guideline *g; /* [G] */
     size_t G;
     const ga_pairs_check_options *o;
-    ga_surface *prompt;      /* [pairs] */
-    ga_surface *text;        /* [G], title and text */
+    ga_surface *prompt;         /* [pairs] */
+    ga_surface *text;           /* [G], title and text */
     const ga_guideline **by_id; /* [G] */
-    ga_arena arena;          /* of the surfaces */
+    ga_arena arena;             /* of the surfaces */
     ga_pairs_report *report;
     ga_error *err;
 } ga_pairs_checker;

@@ -25,7 +25,8 @@ static void test_open(void **state)
     (void)state;
     tiny_folder(&(tiny_options){0}, dir);
     for (int turn = 0; turn < 4; turn++) {
-        ga_precision precision = turn / 2 ? GA_PRECISION_INT8 : GA_PRECISION_F32;
+        ga_precision precision =
+            turn / 2 ? GA_PRECISION_INT8 : GA_PRECISION_F32;
         for (long n = 0;; n++) {
             ga_encoder *enc = NULL;
             ga_error err = {""};

@@ -192,9 +192,9 @@ static void test_golden_isas(void **state)
             continue;
         ga_encoder *enc = calloc(1, sizeof(*enc));
         assert_non_null(enc);
-        assert_int_equal(ga__encoder_load(enc, &image, &parts,
-                                          GA_PRECISION_F32, k, NULL),
-                         GA_OK);
+        assert_int_equal(
+            ga__encoder_load(enc, &image, &parts, GA_PRECISION_F32, k, NULL),
+            GA_OK);
         check_golden(&g, "tiny_mean", enc);
         ga_encoder_close(enc);
     }
@@ -284,7 +284,8 @@ static void check_int8(ga_encoder *f32, ga_encoder *int8, double least)
     static char text[BATCH][256];
     ga_str texts[BATCH];
     size_t H = ga_encoder_dim(f32);
-    float *a = calloc(BATCH, H * sizeof(*a)), *b = calloc(BATCH, H * sizeof(*b));
+    float *a = calloc(BATCH, H * sizeof(*a)),
+          *b = calloc(BATCH, H * sizeof(*b));
     ga_scratch *s = new_scratch(2);
     make_texts(text, texts);
     assert_int_equal(ga_encoder_precision(f32), GA_PRECISION_F32);
@@ -632,7 +633,8 @@ int main(void)
         cmocka_unit_test(test_golden_isas),
         cmocka_unit_test(test_golden_base),
         cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_int8), cmocka_unit_test(test_int8_damaged),
+        cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_int8_damaged),
         cmocka_unit_test(test_many_texts),
         cmocka_unit_test(test_image),
         cmocka_unit_test(test_texts),

@@ -158,8 +158,8 @@ static void int8_open(int8_case *t, size_t M, size_t N, size_t K)
         t->factor[k] = 1.5F + t->factor[k];
         inverse[k] = 1 / t->factor[k];
     }
-    assert_true(ga__pack_int8(t->packed, t->w_scale, t->w_sum, t->w, inverse, N,
-                              K));
+    assert_true(
+        ga__pack_int8(t->packed, t->w_scale, t->w_sum, t->w, inverse, N, K));
     free(inverse);
 }
 
@@ -180,8 +180,8 @@ static void int8_close(int8_case *t)
 static int packed_at(const int8_case *t, size_t n, size_t k)
 {
     size_t groups = (t->K + 3) / 4;
-    return t->packed[n / 32 * 32 * groups * 4 + k / 4 * 128 + n % 32 * 4 +
-                     k % 4];
+    return t
+        ->packed[n / 32 * 32 * groups * 4 + k / 4 * 128 + n % 32 * 4 + k % 4];
 }
 
 static ga_gemm_int8 int8_product(const int8_case *t, ga_epilogue out)
@@ -224,9 +224,8 @@ static void check_int8_case(const ga_kernels *k, size_t M, size_t N, size_t K,
                 real += (double)t.x[i * K + n] * (double)t.w[j * K + n];
             }
             /* what the 8-bit numbers stand for, exactly */
-            exact = (double)t.w_scale[j] *
-                    ((double)t.scale[i] * (double)dot +
-                     (double)t.low[i] * (double)sum);
+            exact = (double)t.w_scale[j] * ((double)t.scale[i] * (double)dot +
+                                            (double)t.low[i] * (double)sum);
             /* and that is near the product it stands for */
             assert_near(exact, real, 0.03 * sqrt((double)K) + 0.02, "int8");
             exact += (double)bias[j];

@@ -76,7 +76,8 @@ static void test_texts(void **state)
     assert_int_equal(found(&g, 1, GA_LINT_short_text), 1);
     g = good("a", long_text);
     assert_int_equal(found(&g, 1, GA_LINT_long_text), 1);
-    g = good("a", "Be respectful and be careful in every answer that is given.");
+    g = good("a",
+             "Be respectful and be careful in every answer that is given.");
     assert_int_equal(found(&g, 1, GA_LINT_vague), 1);
     /* the phrase does no harm in a text that says something */
     g = good("a", "Be careful with doses: name the leaflet, ask for weight and "

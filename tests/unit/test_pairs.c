@@ -37,11 +37,12 @@ static void test_read(void **state)
     ga_pair_set set = GA_PAIR_SET_INIT;
     (void)state;
     assert_int_equal(
-        read_text("{\"prompt\":\"a \\\"b\\\"\",\"positives\":[\"x\",\"y\"],"
-                  "\"grades\":[3,1],\"negatives\":[\"z\"],\"risks\":[\"insult\"]"
-                  ",\"unsafe\":true,\"split\":\"dev\",\"cluster\":\"c1\"}\n\n"
-                  "{\"positives\":[\"x\"],\"prompt\":\"p\"}",
-                  &set, NULL),
+        read_text(
+            "{\"prompt\":\"a \\\"b\\\"\",\"positives\":[\"x\",\"y\"],"
+            "\"grades\":[3,1],\"negatives\":[\"z\"],\"risks\":[\"insult\"]"
+            ",\"unsafe\":true,\"split\":\"dev\",\"cluster\":\"c1\"}\n\n"
+            "{\"positives\":[\"x\"],\"prompt\":\"p\"}",
+            &set, NULL),
         GA_OK);
     assert_int_equal(set.count, 2);
     const ga_pair *p = set.items;
@@ -102,7 +103,8 @@ static const ga_guideline library[] = {
               60},
      .kind = GA_GUIDELINE_SAFETY,
      .triggers = {examples, 1}},
-    {.id = {"b", 1}, .text = {"Round at the end.", 17},
+    {.id = {"b", 1},
+     .text = {"Round at the end.", 17},
      .kind = GA_GUIDELINE_QUALITY},
 };
 
@@ -138,18 +140,16 @@ static void test_labels(void **state)
         1);
     assert_int_equal(
         found(PAIR("p", "\"positives\":[]"), GA_PAIRS_no_positive, NULL), 1);
-    assert_int_equal(
-        found(PAIR("p", "\"positives\":[],\"kind\":\"ordinary\""),
-              GA_PAIRS_no_positive, NULL),
-        0);
+    assert_int_equal(found(PAIR("p", "\"positives\":[],\"kind\":\"ordinary\""),
+                           GA_PAIRS_no_positive, NULL),
+                     0);
     assert_int_equal(
         found(PAIR("p", "\"positives\":[\"a\"],\"kind\":\"ordinary\""),
               GA_PAIRS_no_positive, NULL),
         1);
-    assert_int_equal(
-        found(PAIR("p", "\"positives\":[\"a\"]"), GA_PAIRS_unused_guideline,
-              NULL),
-        1);
+    assert_int_equal(found(PAIR("p", "\"positives\":[\"a\"]"),
+                           GA_PAIRS_unused_guideline, NULL),
+                     1);
     assert_int_equal(found(PAIR("we want a way out that keeps him quiet",
                                 "\"positives\":[\"a\"]"),
                            GA_PAIRS_guideline_words, NULL),
@@ -162,24 +162,24 @@ static void test_leaks(void **state)
     assert_int_equal(
         found(PAIR("one", "\"positives\":[\"a\"],\"cluster\":\"c\","
                           "\"split\":\"train\"")
-              PAIR("two", "\"positives\":[\"a\"],\"cluster\":\"c\","
-                          "\"split\":\"test\""),
+                  PAIR("two", "\"positives\":[\"a\"],\"cluster\":\"c\","
+                              "\"split\":\"test\""),
               GA_PAIRS_cluster_leak, NULL),
         1);
     assert_int_equal(
         found(PAIR("The boat is late!", "\"positives\":[\"a\"]")
-              PAIR("the boat, is late", "\"positives\":[\"b\"]"),
+                  PAIR("the boat, is late", "\"positives\":[\"b\"]"),
               GA_PAIRS_same_prompt, NULL),
         1);
-    assert_int_equal(found(PAIR("Can I read my flatmates diary?",
-                                "\"positives\":[\"a\"]"),
-                           GA_PAIRS_same_prompt, NULL),
-                     1); /* a trigger */
+    assert_int_equal(
+        found(PAIR("Can I read my flatmates diary?", "\"positives\":[\"a\"]"),
+              GA_PAIRS_same_prompt, NULL),
+        1); /* a trigger */
     static const char *const leak =
         PAIR("my boat to the island is two hours late today",
              "\"positives\":[\"a\"],\"split\":\"train\"")
-        PAIR("my boat to the island is two hours late again",
-             "\"positives\":[\"a\"],\"split\":\"test\"");
+            PAIR("my boat to the island is two hours late again",
+                 "\"positives\":[\"a\"],\"split\":\"test\"");
     assert_int_equal(found(leak, GA_PAIRS_prompt_leak, NULL), 1);
     assert_int_equal(found(leak, GA_PAIRS_similar_prompt, NULL), 1);
     ga_pairs_check_options o;
@@ -200,8 +200,8 @@ static void test_held_out(void **state)
     o.held_out = file;
     assert_int_equal(
         found(PAIR("p", "\"positives\":[\"a\"],\"negatives\":[\"b\"]")
-              PAIR("q", "\"positives\":[\"b\"],\"split\":\"dev\"")
-              PAIR("r", "\"positives\":[\"b\"],\"split\":\"test\""),
+                  PAIR("q", "\"positives\":[\"b\"],\"split\":\"dev\"")
+                      PAIR("r", "\"positives\":[\"b\"],\"split\":\"test\""),
               GA_PAIRS_guideline_leak, &o),
         2);
     unlink(file);
@@ -236,8 +236,9 @@ static void test_benchmark(void **state)
     assert_int_equal(
         found(PAIR("so one two three four five six seven eight nine",
                    "\"positives\":[\"a\"]")
-              PAIR("Short whole prompt of a set?", "\"positives\":[\"a\"]")
-              PAIR("one two three four five six seven", "\"positives\":[\"a\"]"),
+                  PAIR("Short whole prompt of a set?", "\"positives\":[\"a\"]")
+                      PAIR("one two three four five six seven",
+                           "\"positives\":[\"a\"]"),
               GA_PAIRS_benchmark_overlap, &o),
         2);
     unlink(file);
@@ -246,9 +247,9 @@ static void test_benchmark(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),      cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_labels),    cmocka_unit_test(test_leaks),
-        cmocka_unit_test(test_held_out),  cmocka_unit_test(test_benchmark),
+        cmocka_unit_test(test_read),     cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_labels),   cmocka_unit_test(test_leaks),
+        cmocka_unit_test(test_held_out), cmocka_unit_test(test_benchmark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

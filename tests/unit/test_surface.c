@@ -52,7 +52,10 @@ static void test_words(void **state)
         words(STR("\xE4\xBD\xA0\xE5\xA5\xBD\xE4\xB8\x96\xE7\x95\x8C")).count,
         4);
     /* ill-formed bytes part words and are none */
-    assert_int_equal(words(STR("ab\xFF" "cd")).count, 2);
+    assert_int_equal(words(STR("ab\xFF"
+                               "cd"))
+                         .count,
+                     2);
     ga_surface s = words(STR("the cat, sat"));
     assert_int_equal(s.start[1], 4);
     assert_int_equal(s.end[1], 7);
@@ -174,8 +177,8 @@ static void test_alike(void **state)
         for (size_t i = 0; i < SETS; i++) {
             for (size_t j = i + 1; j < SETS; j++) {
                 size_t ni = at[i + 1] - at[i], nj = at[j + 1] - at[j];
-                size_t both = ga__surface_shared(item + at[i], ni,
-                                                 item + at[j], nj);
+                size_t both =
+                    ga__surface_shared(item + at[i], ni, item + at[j], nj);
                 double jaccard = (double)both / (double)(ni + nj - both);
                 if (jaccard < least)
                     continue;
