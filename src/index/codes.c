@@ -9,7 +9,7 @@
 
 #include "index/index.h"
 
-enum { LINE = 64 };
+enum { LINE = 64, AHEAD = 2 };
 
 /* Of sums in float32: far above what their rounding can amount to. */
 static const float SLACK = 1e-5F;
@@ -50,7 +50,7 @@ static size_t lines(size_t bytes)
 
 size_t ga__index_scratch(const ga_index *ix, size_t V)
 {
-    return lines(ix->H) + (V > 1 ? 2 : 1) * lines(ix->G * sizeof(float));
+    return lines(ix->H) + (V > 1 ? 3 : 2) * lines(ix->G * sizeof(float));
 }
 
 /* A query in 8 bits: its scale, its length and that of what it lost. */
@@ -126,7 +126,8 @@ void ga__index_best_scores(const ga_kernels *kernels, const ga_index *ix,
     const size_t G = ix->G, H = ix->H;
     int8_t *query = scratch;
     float *approx = (void *)((char *)scratch + lines(H)); /* [G] */
-    float *other = (void *)((char *)approx + lines(G * sizeof(float)));
+    uint32_t *left = (void *)((char *)approx + lines(G * sizeof(float)));
+    float *other = (void *)((char *)left + lines(G * sizeof(*left)));
     code most = {0, 0, 0};
     for (size_t v = 0; v < V; v++) {
         code c = encode_query(queries + v * H, H, query);
@@ -149,7 +150,17 @@ void ga__index_best_scores(const ga_kernels *kernels, const ga_index *ix,
     for (size_t g = 0; g < G; g++)
         scores[g] =
             approx[g] + (ix->error[g] * most.length + ix->norm[g] * most.lost);
-    for (size_t g = 0; g < G; g++)
-        scores[g] =
-            scores[g] >= least ? exact(kernels, ix, queries, V, g) : -INFINITY;
+    size_t n = 0;
+    for (size_t g = 0; g < G; g++) {
+        left[n] = (uint32_t)g;
+        n += scores[g] >= least;
+        scores[g] = -INFINITY;
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* rows lie far apart: the next ones are asked for in time */
+        const size_t ahead = left[i + AHEAD < n ? i + AHEAD : n - 1];
+        for (size_t h = 0; h < H; h += LINE / sizeof(float))
+            __builtin_prefetch(ix->vectors + ahead * H + h);
+        scores[left[i]] = exact(kernels, ix, queries, V, left[i]);
+    }
 }
