@@ -89,6 +89,18 @@ def test_held_out_guidelines():
     assert list(held_out) == sorted(held_out)
 
 
+def test_golden_set():
+    """Prompts whose labels two independent passes agree on."""
+    golden = read(PAIRS / "golden.jsonl")
+    held_out = {r["id"]: r["split"] for r in RECORDS if r["split"] != "train"}
+    known = {g["id"] for g in GUIDELINES}
+    assert len(golden) >= 300
+    assert [r["id"] for r in golden] == sorted({r["id"] for r in golden})
+    for r in golden:
+        assert list(r) == ["id", "positives", "grades"] and r["id"] in held_out
+        assert set(r["positives"]) <= known and set(r["grades"]) <= {2, 3} and len(r["grades"]) == len(r["positives"])
+
+
 def test_pairs_check_finds_no_error(program):
     folder = os.environ.get("GUIDEALIGN_EVAL_DATA")
     against = sorted(pathlib.Path(folder).rglob("*.jsonl")) if folder else []
