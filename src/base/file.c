@@ -59,6 +59,17 @@ void ga__map_close(ga_map *map)
     *map = GA_MAP_INIT;
 }
 
+bool ga__map_line(const ga_map *map, size_t *at, ga_str *line)
+{
+    if (*at >= map->len)
+        return false;
+    const char *from = (const char *)map->ptr + *at;
+    const char *end = memchr(from, '\n', map->len - *at);
+    *line = (ga_str){from, end ? (size_t)(end - from) : map->len - *at};
+    *at += line->len + (end ? 1 : 0);
+    return true;
+}
+
 ga_status ga__file_read(const char *path, size_t max, char **out, size_t *len,
                         ga_error *err)
 {

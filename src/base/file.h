@@ -20,6 +20,10 @@ typedef struct {
 ga_status ga__map_open(const char *path, ga_map *out, ga_error *err);
 void ga__map_close(ga_map *map);
 
+/* The line that begins at *at, without its end; *at moves behind it.  False at
+ * the end of the file. */
+bool ga__map_line(const ga_map *map, size_t *at, ga_str *line);
+
 /* Read a whole file of at most max bytes; the caller frees *out, which has a
  * NUL behind its *len bytes. */
 ga_status ga__file_read(const char *path, size_t max, char **out, size_t *len,

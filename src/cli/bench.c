@@ -1,7 +1,6 @@
 /* bench.c: `guidealign bench`, how fast the parts are on this machine. */
 #include <math.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -217,12 +216,6 @@ static void print_encode(const bench_options *o, const ga_encoder *enc,
            100 * ops / r->peak, r->peak / 1e9, resident_mb());
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static ga_status bench_encode(const bench_options *o, ga_precision as,
                               ga_error *err)
 {
@@ -234,8 +227,9 @@ static ga_status bench_encode(const bench_options *o, ga_precision as,
     float *out = NULL;
     ga_status rc = read_prompts(o->input, &p, err);
     if (!rc)
-        rc = is_folder(o->model) ? ga_encoder_open_as(o->model, as, &own, err)
-                                 : ga_pack_open(o->model, &pack, err);
+        rc = cli_is_folder(o->model)
+                 ? ga_encoder_open_as(o->model, as, &own, err)
+                 : ga_pack_open(o->model, &pack, err);
     const ga_encoder *enc = pack ? ga_pack_encoder(pack) : own;
     if (!rc)
         rc = ga_scratch_new(o->threads, &s, err);

@@ -91,6 +91,9 @@ typedef struct {
 } cli_paths;
 const cli_paths *cli_get_paths(void);
 
+/* A model folder, and not a pack? */
+bool cli_is_folder(const char *path);
+
 /* Lines of an input: one at a time, of any length up to GA_MAX_LINE_BYTES. */
 typedef struct {
     FILE *file;

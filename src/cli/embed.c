@@ -1,6 +1,5 @@
 /* embed.c: `guidealign embed`, a vector for each line. */
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -85,12 +84,6 @@ static ga_status read_lines(state *s, const char *path, ga_error *err)
     return rc;
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static int run(int argc, char **argv)
 {
     const char *model = NULL, *precision = "f32";
@@ -123,8 +116,9 @@ static int run(int argc, char **argv)
                          "name a model with --model");
     ga_encoder *enc = NULL;
     ga_pack *pack = NULL;
-    ga_status rc = is_folder(model) ? ga_encoder_open_as(model, as, &enc, &err)
-                                    : ga_pack_open(model, &pack, &err);
+    ga_status rc = cli_is_folder(model)
+                       ? ga_encoder_open_as(model, as, &enc, &err)
+                       : ga_pack_open(model, &pack, &err);
     s.enc = pack ? ga_pack_encoder(pack) : enc;
     if (!rc)
         rc = ga_scratch_new(threads, &s.scratch, &err);

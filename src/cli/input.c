@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -49,6 +50,12 @@ void cli_lines_close(cli_lines *in)
         fclose(in->file);
     free(in->line);
     *in = (cli_lines){0};
+}
+
+bool cli_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* "<folder of the program>/<name>", or NULL. */

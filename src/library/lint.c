@@ -225,46 +225,24 @@ static ga_status report_pair(void *arg, size_t i, size_t j, double jaccard,
                         (int)other->id.len, other->id.ptr);
 }
 
-typedef struct {
-    uint64_t whole;
-    size_t index;
-} keyed;
-
-static int by_whole(const void *a, const void *b)
-{
-    const keyed *x = a, *y = b;
-    if (x->whole != y->whole)
-        return x->whole < y->whole ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
 /* Also finds those too short for a sequence. */
-static ga_status report_same(const comparison *c)
+static ga_status report_same(void *arg, size_t i, size_t j, double jaccard,
+                             ga_error *err)
 {
-    ga_status rc = GA_OK;
-    keyed *k = ga__calloc(c->count, sizeof(*k));
-    if (!k)
-        return ga__fail_nomem(c->l->err, c->count * sizeof(*k));
-    for (size_t i = 0; i < c->count; i++)
-        k[i] = (keyed){c->whole[i], i};
-    qsort(k, c->count, sizeof(*k), by_whole);
-    for (size_t i = 1; i < c->count && !rc; i++) {
-        if (k[i].whole != k[i - 1].whole)
-            continue;
-        size_t a = c->owner[k[i - 1].index], b = c->owner[k[i].index];
-        ga_str id = c->l->g[a].id;
-        rc = ga__lint_add(c->l, c->same, b, a,
-                          "%s stands word for word in '%.*s' too: remove one",
-                          c->what, (int)id.len, id.ptr);
-    }
-    free(k);
-    return rc;
+    const comparison *c = arg;
+    ga_str id = c->l->g[c->owner[i]].id;
+    (void)jaccard;
+    (void)err; /* the linter has it */
+    return ga__lint_add(c->l, c->same, c->owner[j], c->owner[i],
+                        "%s stands word for word in '%.*s' too: remove one",
+                        c->what, (int)id.len, id.ptr);
 }
 
 static ga_status compare(comparison *c)
 {
     const ga_surface_sets sets = {c->item, c->at, c->count};
-    ga_status rc = report_same(c);
+    ga_status rc =
+        ga__surface_same(c->whole, c->count, report_same, c, c->l->err);
     return rc ? rc
               : ga__surface_alike(&sets, c->l->o->similar, report_pair, c,
                                   c->l->err);

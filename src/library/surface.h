@@ -50,6 +50,11 @@ typedef struct {
 typedef ga_status (*ga_surface_pair_fn)(void *arg, size_t i, size_t j,
                                         double jaccard, ga_error *err);
 
+/* The same for numbers that are equal: called with neighbours i < j of each run
+ * of equal ones; jaccard is 1. */
+ga_status ga__surface_same(const uint64_t *numbers, size_t n,
+                           ga_surface_pair_fn fn, void *arg, ga_error *err);
+
 /* Find all such pairs, exactly, without looking at most of the others: of two
  * alike sets the rarest few members of each have one in common (prefix
  * filter: Chaudhuri, Ganti and Kaushik, 2006).  Pairs come in order. */

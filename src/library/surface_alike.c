@@ -136,3 +136,34 @@ ga_status ga__surface_alike(const ga_surface_sets *sets, double least,
     free(s.m);
     return rc;
 }
+
+typedef struct {
+    uint64_t number;
+    size_t index;
+} keyed;
+
+static int by_number_and_index(const void *a, const void *b)
+{
+    const keyed *x = a, *y = b;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+ga_status ga__surface_same(const uint64_t *numbers, size_t n,
+                           ga_surface_pair_fn fn, void *arg, ga_error *err)
+{
+    ga_status rc = GA_OK;
+    keyed *k = ga__calloc(n, sizeof(*k));
+    if (!k)
+        return ga__fail_nomem(err, n * sizeof(*k));
+    for (size_t i = 0; i < n; i++)
+        k[i] = (keyed){numbers[i], i};
+    qsort(k, n, sizeof(*k), by_number_and_index);
+    for (size_t i = 1; i < n && !rc; i++) {
+        if (k[i].number == k[i - 1].number)
+            rc = fn(arg, k[i - 1].index, k[i].index, 1, err);
+    }
+    free(k);
+    return rc;
+}

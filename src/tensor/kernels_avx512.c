@@ -1,8 +1,9 @@
 /* kernels_avx512.c: AVX-512 without dot products of bytes. */
 #include "tensor/kernels_avx512.h"
 
-#define INT8_ROWS 12 /* 24 sums, 4 of weights, 2 of activations, 1: 31 of 32   \
-                      */
+#define INT8_ROWS                                                              \
+    12 /* 24 sums, 4 of weights, 2 of activations, 1: 31 of 32                 \
+        */
 
 /* Even and odd bytes apart, as 16-bit numbers: their products in pairs cannot
  * overflow, which those of vpmaddubsw can. */

@@ -168,11 +168,8 @@ ga_status ga__pairs_read(const char *path, ga_pair_set *out, ga_error *err)
         memcpy(name, path, name_size);
     else
         rc = ga__fail_nomem(err, name_size);
-    const char *at = (const char *)map.ptr, *end = at + map.len;
-    while (at < end && !rc) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        ga_str line = {at, (size_t)((stop ? stop : end) - at)};
-        at = stop ? stop + 1 : end;
+    ga_str line;
+    for (size_t at = 0; !rc && ga__map_line(&map, &at, &line);) {
         number++;
         if (line.len == 0)
             continue;

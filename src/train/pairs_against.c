@@ -124,11 +124,8 @@ static ga_status compare_file(search *s, const char *path)
     s->path = path;
     s->line = 0;
     ga_status rc = ga__map_open(path, &map, s->c->err);
-    const char *at = (const char *)map.ptr, *end = at ? at + map.len : at;
-    while (at < end && !rc) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        ga_str line = {at, (size_t)((stop ? stop : end) - at)};
-        at = stop ? stop + 1 : end;
+    ga_str line;
+    for (size_t at = 0; !rc && ga__map_line(&map, &at, &line);) {
         s->line++;
         if (line.len == 0)
             continue;

@@ -105,40 +105,18 @@ static ga_status report_alike(void *arg, size_t i, size_t j, double jaccard,
                           100 * jaccard, name);
 }
 
-typedef struct {
-    uint64_t whole;
-    size_t index;
-} keyed;
-
-static int by_whole(const void *a, const void *b)
+static ga_status report_same(void *arg, size_t i, size_t j, double jaccard,
+                             ga_error *err)
 {
-    const keyed *x = a, *y = b;
-    if (x->whole != y->whole)
-        return x->whole < y->whole ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-static ga_status report_same(const texts *t)
-{
-    ga_status rc = GA_OK;
-    keyed *k = ga__calloc(t->n, sizeof(*k));
-    if (!k)
-        return ga__fail_nomem(t->c->err, t->n * sizeof(*k));
-    for (size_t i = 0; i < t->n; i++)
-        k[i] = (keyed){t->whole[i], i};
-    qsort(k, t->n, sizeof(*k), by_whole);
-    for (size_t i = 1; i < t->n && !rc; i++) {
-        char name[256];
-        size_t first = k[i - 1].index; /* a prompt, if either is one */
-        if (k[i].whole != k[i - 1].whole || first >= t->P)
-            continue;
-        name_text(t, k[i].index, name);
-        rc = ga__pairs_note(t->c, GA_PAIRS_same_prompt,
-                            &t->c->pairs->items[first], nowhere,
-                            "the prompt is also %s", name);
-    }
-    free(k);
-    return rc;
+    const texts *t = arg;
+    char name[256];
+    (void)jaccard;
+    (void)err;
+    if (i >= t->P) /* two examples: the library's business */
+        return GA_OK;
+    name_text(t, j, name);
+    return ga__pairs_note(t->c, GA_PAIRS_same_prompt, &t->c->pairs->items[i],
+                          nowhere, "the prompt is also %s", name);
 }
 
 /* ---- within a type ---- */
@@ -225,7 +203,7 @@ ga_status ga__pairs_check_alike(ga_pairs_checker *c)
     ga_status rc = gather(&t);
     const ga_surface_sets sets = {t.item, t.at, t.n};
     if (!rc)
-        rc = report_same(&t);
+        rc = ga__surface_same(t.whole, t.n, report_same, &t, c->err);
     if (!rc)
         rc = ga__surface_alike(&sets, c->o->leak, report_alike, &t, c->err);
     free(t.at);

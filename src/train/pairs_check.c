@@ -251,11 +251,10 @@ static ga_status read_held_out(ga_pairs_checker *c, uint8_t *held_out)
     ga_buf id;
     ga__buf_init(&id, GA_MAX_LINE_BYTES);
     ga_status rc = ga__map_open(path, &map, c->err);
-    const char *at = (const char *)map.ptr, *end = at ? at + map.len : at;
-    for (size_t number = 1; at < end && !rc; number++) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        ga_str line = {at, (size_t)((stop ? stop : end) - at)};
-        at = stop ? stop + 1 : end;
+    size_t number = 0;
+    ga_str line;
+    for (size_t at = 0; !rc && ga__map_line(&map, &at, &line);) {
+        number++;
         if (line.len == 0)
             continue;
         rc = ga__json_parse(&doc, line, c->err);
