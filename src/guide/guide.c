@@ -174,8 +174,11 @@ static ga_status score_guidelines(call *c, ga_error *err)
     void *scratch = ga__arena_alloc(&c->d->arena, bytes, 1);
     if (!scratch)
         return ga__fail_nomem(err, bytes);
-    ga__index_best_scores(c->kernels, &p->index, c->queries, V, GA__CANDIDATES,
-                          least_raw(c), is_offered, c, scratch, c->scores);
+    /* with a threshold for each kind, the best few may not reach theirs and
+     * must not rule out others that do */
+    size_t k = c->options->threshold >= 0 ? GA__CANDIDATES : 0;
+    ga__index_best_scores(c->kernels, &p->index, c->queries, V, k, least_raw(c),
+                          is_offered, c, scratch, c->scores);
     return GA_OK;
 }
 

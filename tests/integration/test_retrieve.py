@@ -470,6 +470,7 @@ def test_a_large_library_is_searched_exactly(run, model, tmp_path):
     records = tmp_path / "many.jsonl"
     records.write_text("".join(json.dumps({
         "id": f"g{i}", "status": "approved", "text": " ".join(rng.choices(WORDS[5:], k=12)),
+        **({"risks": ["insult"]} if i % 2 else {}),  # guarded by a higher threshold
         **({"scope": ["s"]} if i % 3 == 0 else {})}) + "\n" for i in range(4500)))
     many = tmp_path / "many.gapack"
     made = run("pack", "--library", records, "--encoder", model, "--out", many, "--duplicate", "2")
@@ -478,13 +479,18 @@ def test_a_large_library_is_searched_exactly(run, model, tmp_path):
     prompts.write_text("".join(json.dumps({"prompt": " ".join(rng.choices(WORDS[5:], k=9))}) + "\n" for _ in range(40)))
     scoped = {f"g{i}" for i in range(0, 4500, 3)}
     ranked = run("retrieve", "--pack", many, "--input", prompts, "--json", "--raw").stdout.splitlines()
-    for threshold in ("0", "0.2"):
-        chosen = run("retrieve", "--pack", many, "--input", prompts, "--json", "--threshold", threshold, "-k", "5",
+    least = json.loads(run("pack", "--library", records, "--encoder", model, "--out", many, "--duplicate", "2",
+                           "--json").stdout)["calibration"]
+    for threshold in ("0", "0.2", None):
+        given = ("--threshold", threshold) if threshold else ()
+        of_kind = {"quality": float(threshold or least["threshold"]),
+                   "safety": float(threshold or least["safety_threshold"])}
+        chosen = run("retrieve", "--pack", many, "--input", prompts, "--json", *given, "-k", "5",
                      "--diversity", "0", "--budget", "100000").stdout.splitlines()
         assert len(chosen) == len(ranked) == 40
         for line, whole in zip(chosen, ranked):
             best = [(g["id"], g["score"]) for g in json.loads(whole)["guidelines"]
-                    if g["id"] not in scoped and g["score"] >= float(threshold)][:5]
+                    if g["id"] not in scoped and g["score"] >= of_kind[g["kind"]]][:5]
             assert [(g["id"], g["score"]) for g in json.loads(line)["guidelines"]] == best
 
 
