@@ -98,7 +98,7 @@ static double resident_mb(void)
 
 typedef struct {
     const ga_kernels *kernels;
-    bool int8;
+    ga_number type;
     double ops[GA_MAX_THREADS];
 } probe;
 
@@ -107,15 +107,14 @@ static void probe_thread(void *arg, size_t piece, unsigned thread)
     enum { TURNS = 4000000 };
     probe *p = arg;
     (void)thread;
-    p->ops[piece] =
-        p->int8 ? p->kernels->work_int8(TURNS) : p->kernels->work_f32(TURNS);
+    p->ops[piece] = p->kernels->work(p->type, TURNS);
 }
 
 /* Operations a second that all threads together can do, the best of three. */
-static ga_status measure_peak(unsigned threads, bool int8, double *out,
+static ga_status measure_peak(unsigned threads, ga_number type, double *out,
                               ga_error *err)
 {
-    probe p = {.kernels = ga__kernels(), .int8 = int8};
+    probe p = {.kernels = ga__kernels(), .type = type};
     ga_pool *pool = NULL;
     ga_status rc = ga__pool_new(threads, &pool, err);
     *out = 0;
@@ -244,7 +243,7 @@ static ga_status bench_encode(const bench_options *o, ga_precision as,
         rc = time_each(enc, s, &p, out, &r, err);
     if (!rc)
         rc = measure_peak(o->threads,
-                          ga_encoder_precision(enc) == GA_PRECISION_INT8,
+                          ga__precision_number(ga_encoder_precision(enc)),
                           &r.peak, err);
     if (!rc)
         print_encode(o, enc, &p, &r);
@@ -502,7 +501,7 @@ static int run(int argc, char **argv)
         {OPT_STRING, 'i', "input", "FILE",
          "JSON Lines, {\"prompt\"} or {\"messages\"} each", &o.input, 0, 0},
         {OPT_STRING, 0, "precision", "P",
-         "f32 or int8, of a model folder (int8)", &o.precision, 0, 0},
+         "f32, bf16 or int8, of a model folder (int8)", &o.precision, 0, 0},
         {OPT_UINT, 0, "threads", "N", "threads (all)", &o.threads, 1, 256},
         {OPT_UINT, 0, "count", "N", "vectors to search (33000)", &o.count, 100,
          GA_MAX_GUIDELINES},

@@ -96,7 +96,7 @@ static int run(int argc, char **argv)
         {OPT_STRING, 'm', "model", "DIR|PACK",
          "a model folder or a pack; else the retriever", &model, 0, 0},
         {OPT_STRING, 0, "precision", "P",
-         "f32 or int8, of a model folder (f32)", &precision, 0, 0},
+         "f32, bf16 or int8, of a model folder (f32)", &precision, 0, 0},
         {OPT_UINT, 0, "threads", "N", "threads (all)", &threads, 1, 256},
         {OPT_FLAG, 0, "json", NULL, "{\"embedding\":[...]} a line", &s.json, 0,
          0},

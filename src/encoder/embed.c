@@ -14,7 +14,7 @@
 enum {
     WAVE = 2048,       /* texts: bounds the memory for tokens */
     PIECE = 16,        /* texts that a thread makes tokens of at a time */
-    GROUP_TOKENS = 256 /* activations of that many stay in the L2 cache */
+    GROUP_TOKENS = 512 /* activations of that many stay in the L2 cache */
 };
 
 /* One embed call's wave. */

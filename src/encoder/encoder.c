@@ -127,7 +127,7 @@ ga_precision ga_encoder_precision(const ga_encoder *enc)
     return enc->weights.precision;
 }
 
-static const char *const precisions[] = {"f32", "int8"};
+static const char *const precisions[] = {"f32", "int8", "bf16"};
 
 const char *ga_precision_name(ga_precision precision)
 {
@@ -142,8 +142,14 @@ ga_status ga_precision_find(const char *name, ga_precision *out, ga_error *err)
             return GA_OK;
         }
     }
-    return ga__fail(err, GA_INVAL, "precision is f32 or int8, not '%.64s'",
-                    name);
+    return ga__fail(err, GA_INVAL,
+                    "precision is f32, int8 or bf16, not '%.64s'", name);
+}
+
+ga_number ga__precision_number(ga_precision precision)
+{
+    static const ga_number numbers[] = {GA_F32, GA_INT8, GA_BF16};
+    return numbers[precision];
 }
 
 double ga__encoder_ops(const ga_encoder *enc)

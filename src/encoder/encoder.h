@@ -6,6 +6,7 @@
 #include "guidealign/encoder.h"
 
 #include "base/mem.h"
+#include "tensor/kernels.h"
 
 /* The bytes of a model.  config is one JSON object that holds what the files
  * of a model folder said (see docs/formats.md); weights is a safetensors file
@@ -19,6 +20,9 @@ typedef struct {
 
 ga_status ga__encoder_open_image(const ga_encoder_image *image,
                                  ga_encoder **out, ga_error *err);
+
+/* What kernels call it. */
+ga_number ga__precision_number(ga_precision precision);
 
 /* Multiplications and additions of the linear layers for one token: twice their
  * weights. */

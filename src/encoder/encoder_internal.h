@@ -16,12 +16,12 @@
 
 typedef struct {
     size_t N, K;
-    const float *w;      /* [N, K], packed; or */
-    const int8_t *w8;    /* the same in 8 bits, with */
+    const void *w;     /* [N, K], packed */
+    const float *bias; /* [N] */
+    /* of int8 alone */
     const float *scale;  /* [N] */
-    const float *sum;    /* [N], see ga_gemm_int8 */
+    const float *sum;    /* [N], see ga_gemm */
     const float *factor; /* [K], what activations are multiplied by; or NULL */
-    const float *bias;   /* [N] */
 } ga_linear;
 
 typedef struct {
@@ -41,9 +41,9 @@ typedef struct {
 typedef struct {
     const ga_kernels *kernels;
     ga_precision precision;
-    const float *words; /* [V, H]; or */
-    const int8_t *words8;
-    const float *word_scale; /* [V] */
+    ga_number type;          /* of words and weights */
+    const void *words;       /* [V, H] */
+    const float *word_scale; /* [V], of int8 alone */
     const float *positions;  /* [P, H], the embedding of token type 0 added */
     ga_norm embedding_norm;
     ga_layer *layers; /* [L] */

@@ -10,7 +10,7 @@
 
 /* Rows that the feed-forward works on at a time: enough for the weights to be
  * worth loading, few enough to stay in the L2 cache. */
-enum { FEED_ROWS = 128 };
+enum { FEED_ROWS = 256 };
 
 typedef struct {
     const ga_encoder *enc;
@@ -22,10 +22,10 @@ typedef struct {
     float *mixed;   /* [T, H], the heads' outputs side by side */
     float *feed;    /* [min(T, FEED_ROWS), I] */
     float *scratch; /* of attention */
-    /* in 8 bits: the rows that a product takes */
-    uint8_t *q8;  /* [T, H] or [min(T, FEED_ROWS), I] */
-    float *scale; /* [T] */
-    float *low;   /* [T] */
+    /* not in float32: the rows that a product takes */
+    void *rounded; /* [T, H] or [min(T, FEED_ROWS), I] */
+    float *scale;  /* [T], of int8 alone, and */
+    float *low;    /* [T] */
 } pass;
 
 static size_t smaller(size_t a, size_t b)
@@ -33,8 +33,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Bytes of a row of K numbers in 8 bits. */
-static size_t row_bytes(size_t K)
+/* Numbers from one row of K rounded ones to the next: whole cache lines. */
+static size_t rounded_row(size_t K)
 {
     return (K + 63) / 64 * 64;
 }
@@ -50,9 +50,10 @@ static ga_status allocate(pass *p, ga_arena *arena, ga_error *err)
         p->T += n;
     }
     const size_t feed = smaller(p->T, FEED_ROWS);
-    const bool int8 = p->enc->weights.precision == GA_PRECISION_INT8;
-    const size_t wide = p->T * row_bytes(H),
-                 deep = feed * row_bytes(c->intermediate);
+    const ga_number type = p->enc->weights.type;
+    const bool int8 = type == GA_INT8;
+    const size_t wide = p->T * rounded_row(H),
+                 deep = feed * rounded_row(c->intermediate);
     const struct {
         void *out;
         size_t rows, row;
@@ -63,7 +64,8 @@ static ga_status allocate(pass *p, ga_arena *arena, ga_error *err)
         {&p->feed, feed, c->intermediate * sizeof(float)},
         {&p->scratch, ga__attention_scratch(longest, H / c->heads),
          sizeof(float)},
-        {&p->q8, int8 ? 1 : 0, wide > deep ? wide : deep},
+        {&p->rounded, type == GA_F32 ? 0 : ga__number_bytes(type),
+         wide > deep ? wide : deep},
         {&p->scale, int8 ? p->T : 0, sizeof(float)},
         {&p->low, int8 ? p->T : 0, sizeof(float)},
     };
@@ -79,13 +81,13 @@ static ga_status allocate(pass *p, ga_arena *arena, ga_error *err)
 /* x = the embedding of a word. */
 static void embed_word(const ga_weights *w, uint32_t id, size_t H, float *x)
 {
-    if (!w->words8) {
-        memcpy(x, w->words + id * H, H * sizeof(*x));
-        return;
-    }
-    const int8_t *row = w->words8 + id * H;
-    for (size_t h = 0; h < H; h++)
-        x[h] = w->word_scale[id] * (float)row[h];
+    const size_t at = id * H;
+    if (w->type == GA_F32)
+        memcpy(x, (const float *)w->words + at, H * sizeof(*x));
+    for (size_t h = 0; h < H && w->type == GA_BF16; h++)
+        x[h] = ga__bf16_float(((const uint16_t *)w->words)[at + h]);
+    for (size_t h = 0; h < H && w->type == GA_INT8; h++)
+        x[h] = w->word_scale[id] * (float)((const int8_t *)w->words)[at + h];
 }
 
 /* The sum of the embeddings of word, position and token type 0, normalised. */
@@ -110,35 +112,33 @@ static void embed(const pass *p)
 static void linear(const pass *p, const ga_linear *l, const float *a, size_t M,
                    float *c, const float *residual, bool gelu)
 {
-    const ga_epilogue out = {.bias = l->bias,
-                             .residual = residual,
-                             .c = c,
-                             .ldc = l->N,
-                             .gelu = gelu};
-    if (l->w) {
-        p->kernels->gemm(&(ga_gemm){.M = M,
-                                    .N = l->N,
-                                    .K = l->K,
-                                    .a = a,
-                                    .lda = l->K,
-                                    .w = l->w,
-                                    .out = out});
-        return;
+    const ga_kernels *k = p->kernels;
+    ga_gemm g = {.type = p->enc->weights.type,
+                 .M = M,
+                 .N = l->N,
+                 .K = l->K,
+                 .a = a,
+                 .lda = l->K,
+                 .w = l->w,
+                 .out = {.bias = l->bias,
+                         .residual = residual,
+                         .c = c,
+                         .ldc = l->N,
+                         .gelu = gelu},
+                 .scale = p->scale,
+                 .low = p->low,
+                 .w_scale = l->scale,
+                 .w_sum = l->sum};
+    if (g.type != GA_F32) {
+        g.a = p->rounded;
+        g.lda = rounded_row(l->K);
     }
-    const size_t lda = row_bytes(l->K);
-    p->kernels->quantise(p->q8, lda, p->scale, p->low, a, l->K, l->factor, M,
-                         l->K);
-    p->kernels->gemm_int8(&(ga_gemm_int8){.M = M,
-                                          .N = l->N,
-                                          .K = l->K,
-                                          .a = p->q8,
-                                          .lda = lda,
-                                          .scale = p->scale,
-                                          .low = p->low,
-                                          .w = l->w8,
-                                          .w_scale = l->scale,
-                                          .w_sum = l->sum,
-                                          .out = out});
+    if (g.type == GA_BF16)
+        k->round_bf16(p->rounded, g.lda, a, l->K, M, l->K);
+    if (g.type == GA_INT8)
+        k->quantise(p->rounded, g.lda, p->scale, p->low, a, l->K, l->factor, M,
+                    l->K);
+    k->gemm(&g);
 }
 
 /* x = LayerNorm(x + Attention(x)) */

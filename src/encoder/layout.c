@@ -7,9 +7,15 @@
 typedef struct {
     ga_status (*visit)(void *arg, const ga_slot *slot);
     void *arg;
-    bool int8;
+    ga_number type;
     ga_status rc;
 } walker;
+
+static ga_dtype dtype(ga_number type)
+{
+    static const ga_dtype dtypes[] = {GA_DTYPE_F32, GA_DTYPE_BF16, GA_DTYPE_I8};
+    return dtypes[type];
+}
 
 /* One tensor; its name is `format` with what follows the shape. */
 static void slot(walker *w, const void *place, ga_dtype dtype, size_t rank,
@@ -47,21 +53,19 @@ static void norm(walker *w, ga_norm *n, size_t H, const char *name)
 static void linear(walker *w, ga_linear *l, size_t N, size_t K, bool factor,
                    const char *layer, const char *name)
 {
-    const size_t G = GA_INT8_GROUP, panels = (N + GA_PANEL - 1) / GA_PANEL;
+    const size_t G = ga__number_group(w->type),
+                 panels = (N + GA_PANEL - 1) / GA_PANEL;
+    const uint64_t shape[] = {panels, (K + G - 1) / G, GA_PANEL, G};
     char of[48];
     snprintf(of, sizeof(of), "%s.%s", layer, name);
     l->N = N;
     l->K = K;
-    if (w->int8) {
-        const uint64_t shape[] = {panels, (K + G - 1) / G, GA_PANEL, G};
-        slot(w, &l->w8, GA_DTYPE_I8, 4, shape, "%s.weight", of);
+    slot(w, &l->w, dtype(w->type), G > 1 ? 4 : 3, shape, "%s.weight", of);
+    if (w->type == GA_INT8) {
         vector(w, &l->scale, N, of, "scale");
         vector(w, &l->sum, N, of, "sum");
         if (factor)
             vector(w, &l->factor, K, of, "factor");
-    } else {
-        const uint64_t shape[] = {panels, K, GA_PANEL};
-        slot(w, &l->w, GA_DTYPE_F32, 3, shape, "%s.weight", of);
     }
     vector(w, &l->bias, N, of, "bias");
 }
@@ -73,14 +77,11 @@ ga_status ga__layout_walk(const ga_encoder_config *config,
 {
     const size_t H = config->hidden, I = config->intermediate;
     const uint64_t words[] = {config->vocab, H}, at[] = {config->positions, H};
-    walker w = {visit, arg, precision == GA_PRECISION_INT8, GA_OK};
-    if (w.int8) {
-        slot(&w, &out->words8, GA_DTYPE_I8, 2, words, "embeddings.words");
+    walker w = {visit, arg, ga__precision_number(precision), GA_OK};
+    slot(&w, &out->words, dtype(w.type), 2, words, "embeddings.words");
+    if (w.type == GA_INT8)
         vector(&w, &out->word_scale, config->vocab, "embeddings.words",
                "scale");
-    } else {
-        slot(&w, &out->words, GA_DTYPE_F32, 2, words, "embeddings.words");
-    }
     slot(&w, &out->positions, GA_DTYPE_F32, 2, at, "embeddings.positions");
     norm(&w, &out->embedding_norm, H, "embeddings.norm");
     for (size_t i = 0; i < config->layers && !w.rc; i++) {
@@ -101,7 +102,7 @@ ga_status ga__layout_walk(const ga_encoder_config *config,
 
 size_t ga__slot_bytes(const ga_slot *slot)
 {
-    size_t n = slot->dtype == GA_DTYPE_I8 ? 1 : sizeof(float);
+    size_t n = ga__dtype_bytes(slot->dtype);
     for (size_t i = 0; i < slot->rank; i++) {
         if (!ga__mul_size(n, (size_t)slot->shape[i], &n))
             return SIZE_MAX;

@@ -198,10 +198,9 @@ static ga_status describe(void *arg, const ga_slot *slot)
     if (!ga__add_size(t->used, ga__slot_bytes(slot), &t->end) ||
         t->end > SIZE_MAX / 2)
         return ga__fail_nomem(t->err, SIZE_MAX);
-    ga_status rc = ga__buf_printf(&t->header, t->err,
-                                  "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
-                                  t->header.len ? "," : "", slot->name,
-                                  slot->dtype == GA_DTYPE_I8 ? "I8" : "F32");
+    ga_status rc = ga__buf_printf(
+        &t->header, t->err, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
+        t->header.len ? "," : "", slot->name, ga__dtype_name(slot->dtype));
     for (size_t i = 0; i < slot->rank && !rc; i++)
         rc = ga__buf_printf(&t->header, t->err, "%s%llu", i ? "," : "",
                             (unsigned long long)slot->shape[i]);
@@ -253,7 +252,7 @@ static ga_status make_file(const ga_encoder_config *config,
 
 typedef struct {
     const ga_encoder_config *config;
-    bool int8;
+    ga_number type;
     float *rows; /* a linear layer's weights, [N, K] */
     float *most; /* [H], of the columns of it */
     ga_error *err;
@@ -319,27 +318,29 @@ static ga_status fill_linear(const preparer *p, const ga_linear *l,
         ga__tensor_floats(from->bias[part], 0, rows,
                           (float *)made(l->bias) + part * rows);
     }
-    if (!p->int8) {
+    if (p->type == GA_F32)
         ga__pack_f32(made(l->w), p->rows, l->N, l->K);
+    if (p->type == GA_BF16)
+        ga__pack_bf16(made(l->w), p->rows, l->N, l->K);
+    if (p->type != GA_INT8)
         return GA_OK;
-    }
     if (before) {
         choose_factor(p, l, from->parts, before, made(l->factor));
         for (size_t k = 0; k < l->K; k++)
             p->most[k] = 1 / l->factor[k];
     }
-    if (!ga__pack_int8(made(l->w8), made(l->scale), made(l->sum), p->rows,
+    if (!ga__pack_int8(made(l->w), made(l->scale), made(l->sum), p->rows,
                        before ? p->most : NULL, l->N, l->K))
         return not_finite(p, "a linear layer");
     return GA_OK;
 }
 
 /* Rows of the word embeddings in 8 bits, each with a scale of its own. */
-static ga_status fill_words(const preparer *p, const ga_weights *w,
-                            const ga_tensor *words)
+static ga_status fill_words8(const preparer *p, const ga_weights *w,
+                             const ga_tensor *words)
 {
     const size_t H = p->config->hidden, V = p->config->vocab;
-    int8_t *q = made(w->words8);
+    int8_t *q = made(w->words);
     float *scale = made(w->word_scale);
     for (size_t v = 0; v < V; v++) {
         float most = 0;
@@ -357,6 +358,25 @@ static ga_status fill_words(const preparer *p, const ga_weights *w,
     return GA_OK;
 }
 
+static ga_status fill_words(const preparer *p, const ga_weights *w,
+                            const ga_tensor *words)
+{
+    const size_t H = p->config->hidden, V = p->config->vocab;
+    if (p->type == GA_INT8)
+        return fill_words8(p, w, words);
+    if (p->type == GA_F32) {
+        fill(w->words, words, V * H);
+        return GA_OK;
+    }
+    uint16_t *q = made(w->words);
+    for (size_t v = 0; v < V; v++) {
+        ga__tensor_floats(words, v * H, H, p->rows);
+        for (size_t h = 0; h < H; h++)
+            q[v * H + h] = ga__bf16(p->rows[h]);
+    }
+    return GA_OK;
+}
+
 static ga_status fill_embeddings(const preparer *p, const ga_weights *w,
                                  const model_source *m)
 {
@@ -367,10 +387,7 @@ static ga_status fill_embeddings(const preparer *p, const ga_weights *w,
     for (size_t i = 0; i < P * H; i++)
         positions[i] += type[i % H];
     fill_norm(&w->embedding_norm, &m->norm, H);
-    if (p->int8)
-        return fill_words(p, w, m->words);
-    fill(w->words, m->words, p->config->vocab * H);
-    return GA_OK;
+    return fill_words(p, w, m->words);
 }
 
 static ga_status fill_layers(const preparer *p, const ga_weights *w,
@@ -396,14 +413,14 @@ static ga_status fill_layers(const preparer *p, const ga_weights *w,
     return rc;
 }
 
-static ga_status fill_model(const ga_encoder_config *config, bool int8,
+static ga_status fill_model(const ga_encoder_config *config, ga_number type,
                             const ga_weights *w, const model_source *m,
                             ga_error *err)
 {
     const size_t H = config->hidden, I = config->intermediate;
     size_t most = I > 3 * H ? I : 3 * H;
     preparer p = {.config = config,
-                  .int8 = int8,
+                  .type = type,
                   .rows = ga__calloc(most, H * sizeof(float)),
                   .most = ga__calloc(I > H ? I : H, sizeof(float)),
                   .err = err};
@@ -438,7 +455,7 @@ ga_status ga__prepare(const ga_encoder_config *config, ga_str safetensors,
     if (!rc)
         rc = make_file(config, precision, &w, &t, bytes);
     if (!rc)
-        rc = fill_model(config, precision == GA_PRECISION_INT8, &w, &m, err);
+        rc = fill_model(config, ga__precision_number(precision), &w, &m, err);
     if (!rc)
         *out = t.out;
     else

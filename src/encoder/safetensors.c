@@ -241,6 +241,16 @@ const ga_tensor *ga__safetensors_find(const ga_safetensors *st,
     return bsearch(&wanted, st->tensors, st->count, sizeof(wanted), by_name);
 }
 
+size_t ga__dtype_bytes(ga_dtype dtype)
+{
+    return dtypes[dtype].bytes;
+}
+
+const char *ga__dtype_name(ga_dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+
 void ga__tensor_describe(const ga_tensor *t, char *out, size_t cap)
 {
     int n = snprintf(out, cap, "%s [", dtypes[t->dtype].name);

@@ -63,6 +63,10 @@ void ga__safetensors_close(ga_safetensors *st);
 const ga_tensor *ga__safetensors_find(const ga_safetensors *st,
                                       const char *name);
 
+/* Of one element; and "F32". */
+size_t ga__dtype_bytes(ga_dtype dtype);
+const char *ga__dtype_name(ga_dtype dtype);
+
 /* "F32 [30522, 384]" for messages, cut where it does not fit. */
 void ga__tensor_describe(const ga_tensor *t, char *out, size_t cap);
 

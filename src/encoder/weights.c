@@ -60,8 +60,11 @@ ga_status ga__weights_open(const ga_encoder_config *config, ga_str prepared,
         return rc;
     const ga_tensor *words =
         ga__safetensors_find(&b.tensors, "embeddings.words");
-    out->precision = words && words->dtype == GA_DTYPE_I8 ? GA_PRECISION_INT8
-                                                          : GA_PRECISION_F32;
+    if (words && words->dtype == GA_DTYPE_I8)
+        out->precision = GA_PRECISION_INT8;
+    else if (words && words->dtype == GA_DTYPE_BF16)
+        out->precision = GA_PRECISION_BF16;
+    out->type = ga__precision_number(out->precision);
     out->layers = ga__calloc(config->layers, sizeof(*out->layers));
     if (!out->layers)
         rc = ga__fail_nomem(err, config->layers * sizeof(*out->layers));

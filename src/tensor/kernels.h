@@ -12,16 +12,34 @@
  *
  * Weights are packed once into an order that all instruction sets read, so
  * that packed weights can lie in a file: a matrix [N, K] is a row of panels,
- * each of GA_PANEL rows, stored by groups of neighbouring k:
+ * each of GA_PANEL rows, stored by groups of neighbouring k, as many as fill
+ * four bytes, and filled up with zeros:
  *     float32   [N / 32, K, 32]
- *     int8      [N / 32, K / 4, 32, 4]   four k in the lane of a dot product
- * filled up with zeros.  A product then reads weights strictly forward. */
+ *     bfloat16  [N / 32, K / 2, 32, 2]
+ *     int8      [N / 32, K / 4, 32, 4]
+ * A product then reads weights strictly forward, and four bytes of activations
+ * meet 128 bytes of weights whatever they hold. */
 #ifndef GA_TENSOR_KERNELS_H
 #define GA_TENSOR_KERNELS_H
 
 #include "base/mem.h"
 
-enum { GA_PANEL = 32, GA_INT8_GROUP = 4, GA_INT4_GROUP = 8 };
+enum { GA_PANEL = 32, GA_INT4_GROUP = 8 };
+
+/* What the factors of a product are; its sums are float32, or exact in 32 bits
+ * for int8.  A bfloat16 is the upper half of a float32, rounded to even. */
+typedef enum { GA_F32, GA_BF16, GA_INT8 } ga_number;
+
+/* Neighbouring k that stand together: 1, 2, 4.  Four bytes. */
+static inline size_t ga__number_group(ga_number type)
+{
+    return (size_t)1 << type;
+}
+
+static inline size_t ga__number_bytes(ga_number type)
+{
+    return 4 / ga__number_group(type);
+}
 
 /* What is done to a product before it is stored: + bias, then GELU, then
  * + residual, where they are asked for. */
@@ -33,31 +51,23 @@ typedef struct {
     bool gelu; /* x/2 (1 + erf(x / sqrt 2)) of Hendrycks and Gimpel, 2016 */
 } ga_epilogue;
 
-/* c = a w^T */
-typedef struct {
-    size_t M, N, K;
-    const float *a; /* [M, K] */
-    size_t lda;
-    const float *w; /* [N, K], packed */
-    ga_epilogue out;
-} ga_gemm;
-
-/* The same of 8-bit numbers: x = scale * q + low for a row of activations, so
- * that the whole range of a row is used wherever it lies, and w = scale * q
- * for a row of weights.
+/* c = a w^T.  For int8 x = scale * q + low for a row of activations, so that
+ * the whole range of a row is used wherever it lies, and w = scale * q for a
+ * row of weights:
  *     sum_k x w = scale_w (scale_x sum_k q_x q_w + low_x sum_k q_w)
- * The first sum is exact in 32 bits up to K = 66,000. */
+ * The first sum is exact up to K = 66,000. */
 typedef struct {
+    ga_number type; /* of a and w; activations in int8 are unsigned */
     size_t M, N, K;
-    const uint8_t
-        *a; /* [M, K], rows lda apart and zero up to a multiple of 4 */
-    size_t lda;
+    const void *a; /* [M, K], rows zero up to a multiple of the group */
+    size_t lda;    /* a multiple of the group */
+    const void *w; /* [N, K], packed */
+    ga_epilogue out;
+    /* of int8 alone */
     const float *scale, *low; /* [M] */
-    const int8_t *w;          /* [N, K], packed */
     const float *w_scale;     /* [N] */
     const float *w_sum;       /* [N]: w_scale times the sum of the row */
-    ga_epilogue out;
-} ga_gemm_int8;
+} ga_gemm;
 
 /* Products of one vector with many in 4 bits, to find the few that matter.
  * A number is scale * (code - 8), codes 0 to 15; eight numbers of a row are
@@ -86,16 +96,20 @@ typedef struct {
 } ga_attention;
 
 typedef struct {
-    const char *name; /* "ref", "avx2", "avx512", "avx512vnni" */
+    const char *name; /* "ref", "avx2", "avx512", "avx512vnni", "avx512bf16" */
 
     void (*gemm)(const ga_gemm *g);
-    void (*gemm_int8)(const ga_gemm_int8 *g);
 
     /* Rows of x [rows, K], each times `factor` [K] where there is one, to 8
-     * bits: q, scale and low as above.  ldq is at least K rounded up to 4. */
+     * bits: q, scale and low as above.  ldq is at least K rounded up to 4, and
+     * rows are filled up with zeros to there. */
     void (*quantise)(uint8_t *q, size_t ldq, float *scale, float *low,
                      const float *x, size_t ld, const float *factor,
                      size_t rows, size_t K);
+
+    /* Rows of x [rows, K] to bfloat16, filled up with a zero to an even K. */
+    void (*round_bf16)(uint16_t *q, size_t ldq, const float *x, size_t ld,
+                       size_t rows, size_t K);
 
     void (*scan)(const ga_scan *s);
 
@@ -117,8 +131,7 @@ typedef struct {
 
     /* Multiply and add in registers alone, `turns` times over, and return how
      * many operations that were: what a product can be measured by. */
-    double (*work_f32)(size_t turns);
-    double (*work_int8)(size_t turns);
+    double (*work)(ga_number type, size_t turns);
 } ga_kernels;
 
 /* The fastest table that this CPU runs; static and constant. */
@@ -130,8 +143,8 @@ const ga_kernels *ga__kernels_named(const char *name);
 /* The names of all of them, slowest first, then NULL. */
 extern const char *const ga__kernels_names[];
 
-/* Elements of a packed matrix [N, K] whose k stand in groups of `group`, 1 for
- * float32; false when that overflows. */
+/* Elements of a packed matrix [N, K] whose k stand in groups of `group`; false
+ * when that overflows. */
 static inline bool ga__packed_size(size_t N, size_t K, size_t group,
                                    size_t *elements)
 {
@@ -143,8 +156,26 @@ static inline bool ga__packed_size(size_t N, size_t K, size_t group,
                         elements);
 }
 
+/* The bfloat16 nearest to x, of two the even one.  A number past the largest
+ * becomes infinity; a NaN must be one that arithmetic makes. */
+static inline uint16_t ga__bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof(u));
+    return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
+}
+
+static inline float ga__bf16_float(uint16_t x)
+{
+    uint32_t u = (uint32_t)x << 16;
+    float f;
+    memcpy(&f, &u, sizeof(f));
+    return f;
+}
+
 /* Pack w [N, K]. */
 void ga__pack_f32(float *packed, const float *w, size_t N, size_t K);
+void ga__pack_bf16(uint16_t *packed, const float *w, size_t N, size_t K);
 
 /* Floats that the attention of T tokens needs to work with. */
 size_t ga__attention_scratch(size_t T, size_t D);

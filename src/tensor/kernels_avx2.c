@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define VL 8
-#define ROWS 6      /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
+#define F32_ROWS 6  /* 12 sums, 2 of weights, 1 of activations: 15 of 16 */
+#define BF16_ROWS 4 /* 8 sums, 4 of weights, 2 of activations: 14 of 16 */
 #define INT8_ROWS 4 /* 8 sums, 4 of weights, 2 of activations, 1: 15 of 16 */
 #define HEAD_ROWS 4 /* 8 sums */
 
@@ -101,10 +102,12 @@ static inline __attribute__((always_inline)) void vtranspose(vec r[VL])
 #define opaque(x) __asm__ volatile("" : "+x"(x))
 #define izero _mm256_setzero_si256
 #define ifloat _mm256_cvtepi32_ps
+#define as_vec _mm256_castsi256_ps
+#define as_ivec _mm256_castps_si256
 
-static inline ivec iload(const int8_t *p)
+static inline ivec iload(const void *p)
 {
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
 static inline ivec ilow(ivec x)
@@ -117,7 +120,7 @@ static inline ivec ihigh(ivec x)
     return ilow(_mm256_srli_epi16(x, 4));
 }
 
-static inline ivec ifour(const uint8_t *p)
+static inline ivec ifour(const void *p)
 {
     int32_t four;
     memcpy(&four, p, sizeof(four));
@@ -145,6 +148,28 @@ static inline void vbytes_n(uint8_t *p, vec x, size_t n)
     uint8_t bytes[16];
     _mm_storeu_si128((__m128i *)(void *)bytes, _mm_packus_epi16(words, words));
     memcpy(p, bytes, n);
+}
+
+static inline vec bdot(vec sum, ivec a, ivec w)
+{
+    const ivec upper = _mm256_set1_epi32((int)0xFFFF0000);
+    sum = vfma(as_vec(_mm256_and_si256(a, upper)),
+               as_vec(_mm256_and_si256(w, upper)), sum);
+    return vfma(as_vec(_mm256_slli_epi32(a, 16)),
+                as_vec(_mm256_slli_epi32(w, 16)), sum);
+}
+
+static inline void vbf16_n(uint16_t *p, vec x, size_t n)
+{
+    ivec u = as_ivec(x), one = _mm256_set1_epi32(1);
+    ivec even = _mm256_and_si256(_mm256_srli_epi32(u, 16), one);
+    u = _mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF));
+    u = _mm256_srli_epi32(_mm256_add_epi32(u, even), 16);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(u),
+                                     _mm256_extracti128_si256(u, 1));
+    uint16_t all[8];
+    _mm_storeu_si128((__m128i *)(void *)all, words);
+    memcpy(p, all, n * sizeof(*all));
 }
 
 #define GA_KERNELS ga__kernels_avx2

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define VL 16
-#define ROWS 14     /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
+#define F32_ROWS 14 /* 28 sums, 2 of weights, 1 of activations: 31 of 32 */
 #define HEAD_ROWS 8 /* 16 sums */
 
 typedef __m512 vec;
@@ -30,6 +30,8 @@ typedef __m512i ivec;
 #define izero _mm512_setzero_si512
 #define iload _mm512_loadu_si512
 #define ifloat _mm512_cvtepi32_ps
+#define as_vec _mm512_castsi512_ps
+#define as_ivec _mm512_castps_si512
 
 static inline __mmask16 first(size_t n)
 {
@@ -100,7 +102,7 @@ static inline ivec ihigh(ivec x)
     return ilow(_mm512_srli_epi16(x, 4));
 }
 
-static inline ivec ifour(const uint8_t *p)
+static inline ivec ifour(const void *p)
 {
     int32_t four;
     memcpy(&four, p, sizeof(four));
@@ -112,5 +114,28 @@ static inline void vbytes_n(uint8_t *p, vec x, size_t n)
     _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1),
                          _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
+
+static inline void vbf16_n(uint16_t *p, vec x, size_t n)
+{
+    ivec u = as_ivec(x), one = _mm512_set1_epi32(1);
+    ivec even = _mm512_and_si512(_mm512_srli_epi32(u, 16), one);
+    u = _mm512_add_epi32(u, _mm512_set1_epi32(0x7FFF));
+    u = _mm512_srli_epi32(_mm512_add_epi32(u, even), 16);
+    _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1),
+                             _mm512_cvtepi32_epi16(u));
+}
+
+#ifndef BF16_ROWS
+#define BF16_ROWS 12 /* 24 sums, 4 of weights, 2 of activations */
+
+static inline vec bdot(vec sum, ivec a, ivec w)
+{
+    const ivec upper = _mm512_set1_epi32((int)0xFFFF0000);
+    sum = vfma(as_vec(_mm512_and_si512(a, upper)),
+               as_vec(_mm512_and_si512(w, upper)), sum);
+    return vfma(as_vec(_mm512_slli_epi32(a, 16)),
+                as_vec(_mm512_slli_epi32(w, 16)), sum);
+}
+#endif
 
 #endif

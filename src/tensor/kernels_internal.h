@@ -14,5 +14,6 @@ extern const ga_kernels ga__kernels_ref;
 extern const ga_kernels ga__kernels_avx2;
 extern const ga_kernels ga__kernels_avx512;
 extern const ga_kernels ga__kernels_avx512vnni;
+extern const ga_kernels ga__kernels_avx512bf16;
 
 #endif

@@ -23,13 +23,14 @@ static void finish(const ga_epilogue *e, size_t i, size_t j, float x)
     e->c[i * e->ldc + j] = x;
 }
 
-static void gemm(const ga_gemm *g)
+/* Each number with its own column of a packed panel, [K, GA_PANEL]. */
+static void gemm_f32(const ga_gemm *g)
 {
     for (size_t j = 0; j < g->N; j += GA_PANEL) {
-        const float *panel = g->w + j * g->K; /* [K, GA_PANEL] */
+        const float *panel = (const float *)g->w + j * g->K;
         size_t columns = g->N - j < GA_PANEL ? g->N - j : GA_PANEL;
         for (size_t i = 0; i < g->M; i++) {
-            const float *a = g->a + i * g->lda;
+            const float *a = (const float *)g->a + i * g->lda;
             float sum[GA_PANEL] = {0};
             for (size_t k = 0; k < g->K; k++)
                 for (size_t p = 0; p < GA_PANEL; p++)
@@ -40,14 +41,33 @@ static void gemm(const ga_gemm *g)
     }
 }
 
-static void gemm_int8(const ga_gemm_int8 *g)
+static void gemm_bf16(const ga_gemm *g)
 {
-    const size_t G = GA_INT8_GROUP, groups = (g->K + G - 1) / G;
+    const size_t groups = (g->K + 1) / 2;
     for (size_t j = 0; j < g->N; j++) {
-        const int8_t *w = g->w + j / GA_PANEL * GA_PANEL * groups * G +
+        const uint16_t *w = (const uint16_t *)g->w +
+                            j / GA_PANEL * GA_PANEL * groups * 2 +
+                            j % GA_PANEL * 2;
+        for (size_t i = 0; i < g->M; i++) {
+            const uint16_t *a = (const uint16_t *)g->a + i * g->lda;
+            float sum = 0;
+            for (size_t k = 0; k < g->K; k++)
+                sum += ga__bf16_float(a[k]) *
+                       ga__bf16_float(w[k / 2 * GA_PANEL * 2 + k % 2]);
+            finish(&g->out, i, j, sum);
+        }
+    }
+}
+
+static void gemm_int8(const ga_gemm *g)
+{
+    const size_t G = ga__number_group(GA_INT8), groups = (g->K + G - 1) / G;
+    for (size_t j = 0; j < g->N; j++) {
+        const int8_t *w = (const int8_t *)g->w +
+                          j / GA_PANEL * GA_PANEL * groups * G +
                           j % GA_PANEL * G; /* every GA_PANEL * G */
         for (size_t i = 0; i < g->M; i++) {
-            const uint8_t *a = g->a + i * g->lda;
+            const uint8_t *a = (const uint8_t *)g->a + i * g->lda;
             int32_t sum = 0;
             for (size_t k = 0; k < groups * G; k++)
                 sum += a[k] * w[k / G * GA_PANEL * G + k % G];
@@ -55,6 +75,27 @@ static void gemm_int8(const ga_gemm_int8 *g)
                    g->scale[i] * (float)sum * g->w_scale[j] +
                        g->low[i] * g->w_sum[j]);
         }
+    }
+}
+
+static void gemm(const ga_gemm *g)
+{
+    if (g->type == GA_F32)
+        gemm_f32(g);
+    else if (g->type == GA_BF16)
+        gemm_bf16(g);
+    else
+        gemm_int8(g);
+}
+
+static void round_bf16(uint16_t *q, size_t ldq, const float *x, size_t ld,
+                       size_t rows, size_t K)
+{
+    for (size_t r = 0; r < rows; r++, x += ld, q += ldq) {
+        for (size_t k = 0; k < K; k++)
+            q[k] = ga__bf16(x[k]);
+        if (K % 2)
+            q[K] = 0;
     }
 }
 
@@ -77,7 +118,7 @@ static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
             float n = rintf((y - least) * inverse);
             q[k] = (uint8_t)(n > 255 ? 255 : n < 0 ? 0 : n);
         }
-        for (size_t k = K; k % GA_INT8_GROUP != 0; k++)
+        for (size_t k = K; k % 4 != 0; k++)
             q[k] = 0;
     }
 }
@@ -167,33 +208,27 @@ static void axpy(float *y, float a, const float *x, size_t n)
         y[i] += a * x[i];
 }
 
-static double work_f32(size_t turns)
+static double work(ga_number type, size_t turns)
 {
     volatile float sum = 0;
-    for (size_t i = 0; i < turns; i++)
+    volatile int32_t whole = 0;
+    for (size_t i = 0; i < turns && type != GA_INT8; i++)
         sum = sum * 0.5f + 1.0f;
-    return 2.0 * (double)turns;
-}
-
-static double work_int8(size_t turns)
-{
-    volatile int32_t sum = 0;
-    for (size_t i = 0; i < turns; i++)
-        sum = sum + 3 * (int32_t)(i & 127);
+    for (size_t i = 0; i < turns && type == GA_INT8; i++)
+        whole = whole + 3 * (int32_t)(i & 127);
     return 2.0 * (double)turns;
 }
 
 const ga_kernels ga__kernels_ref = {
     .name = "ref",
     .gemm = gemm,
-    .gemm_int8 = gemm_int8,
     .quantise = quantise,
+    .round_bf16 = round_bf16,
     .scan = scan,
     .attention = attention,
     .layer_norm = layer_norm,
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
-    .work_f32 = work_f32,
-    .work_int8 = work_int8,
+    .work = work,
 };

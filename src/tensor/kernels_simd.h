@@ -3,7 +3,8 @@
  * Text that kernels_avx2.c, kernels_avx512.c and kernels_avx512vnni.c include
  * once they have defined
  *     VL                     floats in a vector
- *     ROWS, INT8_ROWS        rows of a gemm tile, up to 14, and
+ *     F32_ROWS, BF16_ROWS, INT8_ROWS   rows of a gemm tile, up to 14 and the
+ *                            first the largest, and
  *     HEAD_ROWS              queries of an attention tile: what registers hold
  *     vec, vset, vload, vstore, vload_n(p, n, rest), vstore_n(p, x, n) (the
  *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
@@ -14,6 +15,9 @@
  *     product of four unsigned and four signed bytes in each lane, exact),
  *     ifour(p) (four bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first
  *     n numbers of x, which are whole and 0 to 255, as bytes)
+ *     bdot(sum, a, w)        sum + the dot product of two bfloat16 in each lane
+ *     vbf16_n(p, x, n)       the first n numbers of x as bfloat16
+ *     as_vec, as_ivec        the same bits as the other type
  *     opaque(x)              x is now anything, as far as the compiler knows
  *     GA_KERNELS, GA_KERNELS_NAME   the table and its name
  * so that all instruction sets run the same algorithm. */
@@ -39,12 +43,12 @@
 /* Vectors that a tile is wide, and its columns: a panel or half of one. */
 enum { NV = 2, STRIP = NV * VL };
 
+/* Activations of a group of k, and weights of it: bytes. */
+enum { GROUP = 4, LINE = GA_PANEL * GROUP };
+
 /* Weights are read once for a handful of rows when a single text is encoded;
  * they then come from far away, and this far ahead the loads are hidden. */
-enum {
-    PREFETCH = 16 * GA_PANEL * sizeof(float), /* bytes */
-    INT8_PREFETCH = 16 * GA_PANEL * GA_INT8_GROUP
-};
+enum { PREFETCH = 16 * LINE };
 
 /* The first n floats of a vector; n >= VL means all of them. */
 INLINE vec load_or(const float *p, size_t n, vec rest)
@@ -141,111 +145,89 @@ INLINE vec bias_of(const ga_epilogue *e, size_t j, size_t left)
     return e->bias ? load_upto(e->bias + j, left) : vset(0.0f);
 }
 
-/* ---- products of floats ---- */
+/* ---- products ---- */
 
-/* Rows i and up of one strip, `rows` known when compiling: the sums stay in
- * registers for all of K. */
-INLINE void tile(const ga_gemm *g, size_t i, size_t j, const size_t rows)
+INLINE vec multiply_add(const ga_number type, vec sum, ivec a, ivec w)
 {
-    const float *w = g->w + j / GA_PANEL * GA_PANEL * g->K + j % GA_PANEL;
-    const size_t lda = g->lda;
-    /* one pointer for three rows: there are not enough registers for all */
-    const float *a[(ROWS + 2) / 3];
-    vec sum[ROWS][NV];
-    foreach (q, (rows + 2) / 3)
-        a[q] = g->a + (i + 3 * q) * lda;
-    foreach (r, rows)
-        foreach (v, NV)
-            sum[r][v] = vset(0.0f);
-    for (size_t k = 0; k < g->K; k++, w += GA_PANEL) {
-        vec b[NV];
-        foreach (v, NV) {
-            b[v] = vload(w + v * VL);
-            /* an address, not a pointer: it may lie behind the weights */
-            __builtin_prefetch(
-                (const void *)((uintptr_t)(w + v * VL) + PREFETCH));
-        }
-        foreach (r, rows) {
-            vec x = vset(a[r / 3][r % 3 * lda]);
-            foreach (v, NV)
-                sum[r][v] = vfma(x, b[v], sum[r][v]);
-        }
-        foreach (q, (rows + 2) / 3)
-            a[q]++;
-    }
-    float sums[ROWS * STRIP];
-    foreach (r, rows)
-        foreach (v, NV)
-            vstore(sums + r * STRIP + v * VL, sum[r][v]);
+    if (type == GA_F32)
+        return vfma(as_vec(a), as_vec(w), sum);
+    if (type == GA_BF16)
+        return bdot(sum, a, w);
+    return as_vec(idot(as_ivec(sum), a, w));
+}
+
+/* Columns j and up of rows i and up, from their sums [rows, STRIP]. */
+INLINE void finish_tile(const ga_gemm *g, const ga_number type, size_t i,
+                        size_t j, const float *sums, size_t rows)
+{
     for (size_t v = 0; v < NV && j + v * VL < g->N; v++) {
         size_t column = j + v * VL, left = g->N - column;
         vec bias = bias_of(&g->out, column, left);
-        for (size_t r = 0; r < rows; r++)
-            finish(&g->out, i + r, column, left,
-                   vload(sums + r * STRIP + v * VL), bias, false);
+        vec w_scale = vset(0.0f), w_sum = vset(0.0f);
+        if (type == GA_INT8) {
+            w_scale = load_upto(g->w_scale + column, left);
+            w_sum = load_upto(g->w_sum + column, left);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            vec x = vload(sums + r * STRIP + v * VL);
+            if (type == GA_INT8) {
+                x = vmul(ifloat(as_ivec(x)), vset(g->scale[i + r]));
+                x = vfma(x, w_scale, vmul(vset(g->low[i + r]), w_sum));
+            }
+            finish(&g->out, i + r, column, left, x, bias, type == GA_INT8);
+        }
     }
 }
 
-/* ---- products of bytes ---- */
-
-INLINE void int8_tile(const ga_gemm_int8 *g, size_t i, size_t j,
-                      const size_t rows)
+/* Rows i and up of one strip.  `type` and `rows` are known when compiling: the
+ * sums stay in registers for all of K. */
+INLINE void tile(const ga_gemm *g, const ga_number type, size_t i, size_t j,
+                 const size_t rows)
 {
-    enum { G = GA_INT8_GROUP };
-    const size_t groups = (g->K + G - 1) / G, lda = g->lda;
-    const int8_t *w =
-        g->w + j / GA_PANEL * GA_PANEL * groups * G + j % GA_PANEL * G;
-    const uint8_t *a[(INT8_ROWS + 2) / 3];
-    ivec sum[INT8_ROWS][NV];
+    const size_t per = ga__number_group(type), groups = (g->K + per - 1) / per;
+    const size_t lda = g->lda / per * GROUP;
+    const char *w = (const char *)g->w + j / GA_PANEL * groups * LINE +
+                    j % GA_PANEL * GROUP;
+    /* one pointer for three rows: there are not enough registers for all */
+    const char *a[(F32_ROWS + 2) / 3];
+    vec sum[F32_ROWS][NV];
     foreach (q, (rows + 2) / 3)
-        a[q] = g->a + (i + 3 * q) * lda;
+        a[q] = (const char *)g->a + (i + 3 * q) * lda;
     foreach (r, rows)
         foreach (v, NV)
-            sum[r][v] = izero();
-    for (size_t k = 0; k < groups; k++, w += GA_PANEL * G) {
+            sum[r][v] = vset(0.0f); /* the bits of a whole 0, too */
+    for (size_t k = 0; k < groups; k++, w += LINE) {
         ivec b[NV];
         foreach (v, NV) {
-            b[v] = iload(w + v * VL * G);
+            b[v] = iload(w + v * VL * GROUP);
+            /* an address, not a pointer: it may lie behind the weights */
             __builtin_prefetch(
-                (const void *)((uintptr_t)(w + v * VL * G) + INT8_PREFETCH));
+                (const void *)((uintptr_t)(w + v * VL * GROUP) + PREFETCH));
         }
         foreach (r, rows) {
             ivec x = ifour(a[r / 3] + r % 3 * lda);
             foreach (v, NV)
-                sum[r][v] = idot(sum[r][v], x, b[v]);
+                sum[r][v] = multiply_add(type, sum[r][v], x, b[v]);
         }
         foreach (q, (rows + 2) / 3)
-            a[q] += G;
+            a[q] += GROUP;
     }
-    float sums[INT8_ROWS * STRIP];
+    float sums[F32_ROWS * STRIP];
     foreach (r, rows)
         foreach (v, NV)
-            vstore(sums + r * STRIP + v * VL, ifloat(sum[r][v]));
-    for (size_t v = 0; v < NV && j + v * VL < g->N; v++) {
-        size_t column = j + v * VL, left = g->N - column;
-        vec bias = bias_of(&g->out, column, left);
-        vec w_scale = load_upto(g->w_scale + column, left);
-        vec w_sum = load_upto(g->w_sum + column, left);
-        for (size_t r = 0; r < rows; r++) {
-            vec x =
-                vmul(vload(sums + r * STRIP + v * VL), vset(g->scale[i + r]));
-            vec low = vmul(vset(g->low[i + r]), w_sum);
-            finish(&g->out, i + r, column, left, vfma(x, w_scale, low), bias,
-                   true);
-        }
-    }
+            vstore(sums + r * STRIP + v * VL, sum[r][v]);
+    finish_tile(g, type, i, j, sums, rows);
 }
-
-/* ---- all tiles ---- */
 
 #define TILE(n)                                                                \
     case n:                                                                    \
         TILE_OF(n);                                                            \
         break
 
-static void run_tile(const ga_gemm *g, size_t i, size_t j, size_t rows)
+INLINE void run_tile(const ga_gemm *g, const ga_number type, size_t i, size_t j,
+                     size_t rows)
 {
-#define TILE_OF(n) tile(g, i, j, (n) <= ROWS ? (n) : ROWS)
+#define TILE_OF(n) tile(g, type, i, j, (n) <= F32_ROWS ? (n) : F32_ROWS)
     switch (rows) {
         TILE(1);
         TILE(2);
@@ -253,32 +235,7 @@ static void run_tile(const ga_gemm *g, size_t i, size_t j, size_t rows)
         TILE(4);
         TILE(5);
         TILE(6);
-#if ROWS > 6
-        TILE(7);
-        TILE(8);
-        TILE(9);
-        TILE(10);
-        TILE(11);
-        TILE(12);
-        TILE(13);
-        TILE(14);
-#endif
-    }
-#undef TILE_OF
-}
-
-static void run_int8_tile(const ga_gemm_int8 *g, size_t i, size_t j,
-                          size_t rows)
-{
-#define TILE_OF(n) int8_tile(g, i, j, (n) <= INT8_ROWS ? (n) : INT8_ROWS)
-    switch (rows) {
-        TILE(1);
-        TILE(2);
-        TILE(3);
-        TILE(4);
-#if INT8_ROWS > 4
-        TILE(5);
-        TILE(6);
+#if VL > 8
         TILE(7);
         TILE(8);
         TILE(9);
@@ -300,32 +257,37 @@ static size_t next_rows(size_t M, size_t i, size_t most)
     return (M - i + tiles - 1) / tiles;
 }
 
-static void gemm(const ga_gemm *g)
-{
-    for (size_t j = 0; j < g->N; j += STRIP) {
-        for (size_t i = 0, rows; i < g->M; i += rows) {
-            rows = next_rows(g->M, i, ROWS);
-            run_tile(g, i, j, rows);
-        }
-    }
-}
-
 /* Activations of a block of rows stay in the L1 cache while the weights, which
- * the processor reads ahead, stream past from the L2 cache. */
-static void gemm_int8(const ga_gemm_int8 *g)
+ * the processor reads ahead, stream past from the L2 cache.  Of floats not even
+ * one tile's would stay there, and a strip of weights is used for all rows. */
+INLINE void gemm_of(const ga_gemm *g, const ga_number type,
+                    const size_t tile_rows)
 {
     enum { L1_BYTES = 24 << 10 };
-    size_t tiles = L1_BYTES / (INT8_ROWS * g->K + 1);
-    size_t most = (tiles > 1 ? tiles : 1) * INT8_ROWS;
+    size_t row = g->K * GROUP / ga__number_group(type) + 1;
+    size_t tiles = L1_BYTES / (tile_rows * row);
+    size_t most = (tiles > 1 ? tiles : 1) * tile_rows;
+    if (type == GA_F32)
+        most = g->M;
     for (size_t first = 0, block; first < g->M; first += block) {
         block = next_rows(g->M, first, most);
         for (size_t j = 0; j < g->N; j += STRIP) {
             for (size_t i = first, rows; i < first + block; i += rows) {
-                rows = next_rows(first + block, i, INT8_ROWS);
-                run_int8_tile(g, i, j, rows);
+                rows = next_rows(first + block, i, tile_rows);
+                run_tile(g, type, i, j, rows);
             }
         }
     }
+}
+
+static void gemm(const ga_gemm *g)
+{
+    if (g->type == GA_F32)
+        gemm_of(g, GA_F32, F32_ROWS);
+    else if (g->type == GA_BF16)
+        gemm_of(g, GA_BF16, BF16_ROWS);
+    else
+        gemm_of(g, GA_INT8, INT8_ROWS);
 }
 
 /* ---- quantisation ---- */
@@ -357,8 +319,19 @@ static void quantise(uint8_t *q, size_t ldq, float *scale, float *low,
             y = vmin(vround(vmul(y, inverse)), vset(255.0f));
             vbytes_n(q + k, vmax(y, vset(0.0f)), K - k < VL ? K - k : VL);
         }
-        for (size_t k = K; k % GA_INT8_GROUP != 0; k++)
+        for (size_t k = K; k % GROUP != 0; k++)
             q[k] = 0;
+    }
+}
+
+static void round_bf16(uint16_t *q, size_t ldq, const float *x, size_t ld,
+                       size_t rows, size_t K)
+{
+    for (size_t r = 0; r < rows; r++, x += ld, q += ldq) {
+        for (size_t k = 0; k < K; k += VL)
+            vbf16_n(q + k, load_upto(x + k, K - k), K - k < VL ? K - k : VL);
+        if (K % 2)
+            q[K] = 0;
     }
 }
 
@@ -385,10 +358,9 @@ static void scan(const ga_scan *s)
             const uint8_t *q = (const uint8_t *)s->query + g * GA_INT4_GROUP;
             ivec q_low = ifour(q), q_high = ifour(q + 4);
             foreach (v, NV) {
-                ivec c = iload((const int8_t *)code + v * VL * 4);
+                ivec c = iload(code + v * VL * 4);
                 __builtin_prefetch(
-                    (const void *)((uintptr_t)(code + v * VL * 4) +
-                                   INT8_PREFETCH));
+                    (const void *)((uintptr_t)(code + v * VL * 4) + PREFETCH));
                 low[v] = idot(low[v], ilow(c), q_low);
                 high[v] = idot(high[v], ihigh(c), q_high);
             }
@@ -619,52 +591,44 @@ static void axpy(float *y, float a, const float *x, size_t n)
 
 enum { WORK = 10 }; /* sums that wait for nothing but themselves */
 
-static double work_f32(size_t turns)
+INLINE double work_of(const ga_number type, size_t turns)
 {
-    vec sum[WORK], a = vset(0.5f), b = vset(1.0f);
+    static const uint8_t bytes[GROUP] = {3};
+    vec sum[WORK];
+    ivec a = ifour(bytes), b = izero();
     foreach (i, WORK)
         sum[i] = vset(0.0f);
     for (size_t t = 0; t < turns; t++) {
-        foreach (i, WORK)
-            sum[i] = vfma(sum[i], a, b);
+        foreach (i, WORK) {
+            sum[i] = multiply_add(type, sum[i], a, b);
+            opaque(sum[i]); /* else equal sums are made once */
+        }
     }
     volatile float sink = 0;
     foreach (i, WORK)
         sink = sink + vsum(sum[i]);
-    return 2.0 * WORK * VL * (double)turns;
+    return 2.0 * (double)ga__number_group(type) * WORK * VL * (double)turns;
 }
 
-static double work_int8(size_t turns)
+static double work(ga_number type, size_t turns)
 {
-    static const uint8_t bytes[64] = {3};
-    ivec sum[WORK], a = ifour(bytes), b = izero();
-    foreach (i, WORK)
-        sum[i] = izero();
-    for (size_t t = 0; t < turns; t++) {
-        opaque(a); /* else it is done once and not `turns` times */
-        opaque(b);
-        foreach (i, WORK)
-            sum[i] = idot(sum[i], a, b);
-    }
-    volatile float sink = 0;
-    foreach (i, WORK)
-        sink = sink + vsum(ifloat(sum[i]));
-    return 2.0 * GA_INT8_GROUP * WORK * VL * (double)turns;
+    if (type == GA_F32)
+        return work_of(GA_F32, turns);
+    return type == GA_BF16 ? work_of(GA_BF16, turns) : work_of(GA_INT8, turns);
 }
 
 const ga_kernels GA_KERNELS = {
     .name = GA_KERNELS_NAME,
     .gemm = gemm,
-    .gemm_int8 = gemm_int8,
     .quantise = quantise,
+    .round_bf16 = round_bf16,
     .scan = scan,
     .attention = attention,
     .layer_norm = layer_norm,
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
-    .work_f32 = work_f32,
-    .work_int8 = work_int8,
+    .work = work,
 };
 
 #endif

@@ -17,6 +17,20 @@ void ga__pack_f32(float *packed, const float *w, size_t N, size_t K)
     }
 }
 
+void ga__pack_bf16(uint16_t *packed, const float *w, size_t N, size_t K)
+{
+    const size_t groups = (K + 1) / 2;
+    memset(packed, 0,
+           (N + GA_PANEL - 1) / GA_PANEL * GA_PANEL * groups * 2 *
+               sizeof(*packed));
+    for (size_t n = 0; n < N; n++) {
+        uint16_t *row =
+            packed + n / GA_PANEL * GA_PANEL * groups * 2 + n % GA_PANEL * 2;
+        for (size_t k = 0; k < K; k++)
+            row[k / 2 * GA_PANEL * 2 + k % 2] = ga__bf16(w[n * K + k]);
+    }
+}
+
 /* One row to q = round(w / scale), at most `most`, with the scale that loses
  * least: cutting off the largest weights a little makes all the others finer.
  * Of fewer bits more is cut off. */
@@ -48,7 +62,7 @@ static float best_scale(const float *w, const float *factor, size_t K,
 bool ga__pack_int8(int8_t *packed, float *scale, float *sum, const float *w,
                    const float *factor, size_t N, size_t K)
 {
-    const size_t G = GA_INT8_GROUP, groups = (K + G - 1) / G;
+    const size_t G = ga__number_group(GA_INT8), groups = (K + G - 1) / G;
     memset(packed, 0, (N + GA_PANEL - 1) / GA_PANEL * GA_PANEL * groups * G);
     for (size_t n = 0; n < N; n++) {
         const float *row = w + n * K;

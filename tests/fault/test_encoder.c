@@ -24,9 +24,8 @@ static void test_open(void **state)
     char dir[64];
     (void)state;
     tiny_folder(&(tiny_options){0}, dir);
-    for (int turn = 0; turn < 4; turn++) {
-        ga_precision precision =
-            turn / 2 ? GA_PRECISION_INT8 : GA_PRECISION_F32;
+    for (int turn = 0; turn < 6; turn++) {
+        ga_precision precision = (ga_precision)(turn / 2);
         for (long n = 0;; n++) {
             ga_encoder *enc = NULL;
             ga_error err = {""};

@@ -275,11 +275,13 @@ static void test_same_bits(void **state)
     (void)state;
     check_same_bits(GA_PRECISION_F32);
     check_same_bits(GA_PRECISION_INT8);
+    check_same_bits(GA_PRECISION_BF16);
 }
 
-/* In 8 bits the vectors of a model stay what they are but for rounding, and
+/* In fewer bits the vectors of a model stay what they are but for rounding, and
  * those of a real one stay within what is promised. */
-static void check_int8(ga_encoder *f32, ga_encoder *int8, double least)
+static void check_near(ga_encoder *f32, ga_encoder *other, ga_precision as,
+                       double least)
 {
     static char text[BATCH][256];
     ga_str texts[BATCH];
@@ -289,9 +291,9 @@ static void check_int8(ga_encoder *f32, ga_encoder *int8, double least)
     ga_scratch *s = new_scratch(2);
     make_texts(text, texts);
     assert_int_equal(ga_encoder_precision(f32), GA_PRECISION_F32);
-    assert_int_equal(ga_encoder_precision(int8), GA_PRECISION_INT8);
+    assert_int_equal(ga_encoder_precision(other), as);
     embed(f32, s, texts, BATCH, a);
-    embed(int8, s, texts, BATCH, b);
+    embed(other, s, texts, BATCH, b);
     for (size_t i = 0; i < BATCH; i++) {
         double dot = 0;
         for (size_t j = 0; j < H; j++)
@@ -301,28 +303,37 @@ static void check_int8(ga_encoder *f32, ga_encoder *int8, double least)
     }
     ga_scratch_free(s);
     ga_encoder_close(f32);
-    ga_encoder_close(int8);
+    ga_encoder_close(other);
     free(a);
     free(b);
 }
 
-static void test_int8(void **state)
+static void test_precisions(void **state)
 {
+    static const struct {
+        const char *name;
+        ga_precision as;
+        double tiny, base; /* least cosines */
+    } cases[] = {{"int8", GA_PRECISION_INT8, 0.999, 0.995},
+                 {"bf16", GA_PRECISION_BF16, 0.9999, 0.9999}};
     const char *dir = getenv("GUIDEALIGN_BASE_ENCODER");
-    ga_encoder *f32 = NULL, *int8 = NULL;
-    ga_precision p;
     (void)state;
-    check_int8(open_tiny(&(tiny_options){0}),
-               open_tiny_as(&(tiny_options){0}, GA_PRECISION_INT8), 0.999);
-    if (dir) {
-        assert_int_equal(ga_encoder_open(dir, &f32, NULL), GA_OK);
-        assert_int_equal(
-            ga_encoder_open_as(dir, GA_PRECISION_INT8, &int8, NULL), GA_OK);
-        check_int8(f32, int8, 0.995);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        ga_precision p;
+        assert_int_equal(ga_precision_find(cases[i].name, &p, NULL), GA_OK);
+        assert_int_equal(p, cases[i].as);
+        assert_string_equal(ga_precision_name(p), cases[i].name);
+        check_near(open_tiny(&(tiny_options){0}),
+                   open_tiny_as(&(tiny_options){0}, p), p, cases[i].tiny);
+        if (dir) {
+            ga_encoder *f32 = NULL, *other = NULL;
+            assert_int_equal(ga_encoder_open(dir, &f32, NULL), GA_OK);
+            assert_int_equal(ga_encoder_open_as(dir, p, &other, NULL), GA_OK);
+            check_near(f32, other, p, cases[i].base);
+        }
     }
-    assert_int_equal(ga_precision_find("int8", &p, NULL), GA_OK);
-    assert_string_equal(ga_precision_name(p), "int8");
-    assert_int_equal(ga_precision_find("int4", &p, NULL), GA_INVAL);
+    assert_int_equal(ga_precision_find("int4", &(ga_precision){0}, NULL),
+                     GA_INVAL);
 }
 
 /* Not finite is not representable in 8 bits, so it is found on opening. */
@@ -633,7 +644,7 @@ int main(void)
         cmocka_unit_test(test_golden_isas),
         cmocka_unit_test(test_golden_base),
         cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_int8_damaged),
         cmocka_unit_test(test_many_texts),
         cmocka_unit_test(test_image),

@@ -13,13 +13,16 @@
 
 #include <cmocka.h>
 
-#include "tensor/kernels.h"
+#include "emulate_bf16.h"
+#include "tensor/kernels_internal.h"
 
-/* Calls check for every table that this machine runs. */
+/* Calls check for every table that this machine runs or can emulate. */
 static void each_isa(void (*check)(const ga_kernels *k))
 {
     for (const char *const *name = ga__kernels_names; *name; name++) {
         const ga_kernels *k = ga__kernels_named(*name);
+        if (!k && strcmp(*name, "avx512bf16") == 0 && emulate_bf16())
+            k = &ga__kernels_avx512bf16;
         if (k)
             check(k);
         else
@@ -53,6 +56,7 @@ static void assert_near(double got, double wanted, double tolerance,
 }
 
 typedef struct {
+    ga_number type;
     size_t M, N, K;
     bool bias, residual, gelu;
 } gemm_case;
@@ -61,19 +65,31 @@ static void check_gemm(const ga_kernels *k, const gemm_case *t)
 {
     const size_t lda = t->K + 3, ldc = t->N + 5;
     size_t packed = 0;
-    assert_true(ga__packed_size(t->N, t->K, 1, &packed));
+    assert_true(ga__packed_size(t->N, t->K, 2, &packed));
+    const size_t lda16 = (t->K + 5) / 2 * 2;
+    uint16_t *a16 = ga__alloc_aligned(t->M * lda16, sizeof(*a16));
     float *a = noise(t->M * lda), *w = noise(t->N * t->K);
     float *bias = noise(t->N), *residual = noise(t->M * ldc);
     float *p = ga__alloc_aligned(packed, sizeof(*p));
     float *c = ga__alloc_aligned(t->M * ldc, sizeof(*c));
     for (size_t i = 0; i < t->M * ldc; i++)
         c[i] = 1e30f; /* what stands between rows must stay */
-    ga__pack_f32(p, w, t->N, t->K);
-    k->gemm(&(ga_gemm){.M = t->M,
+    if (t->type == GA_BF16) {
+        for (size_t i = 0; i < t->M * lda; i++)
+            a[i] = ga__bf16_float(ga__bf16(a[i]));
+        for (size_t i = 0; i < t->N * t->K; i++)
+            w[i] = ga__bf16_float(ga__bf16(w[i]));
+        k->round_bf16(a16, lda16, a, lda, t->M, t->K);
+        ga__pack_bf16((uint16_t *)p, w, t->N, t->K);
+    } else {
+        ga__pack_f32(p, w, t->N, t->K);
+    }
+    k->gemm(&(ga_gemm){.type = t->type,
+                       .M = t->M,
                        .N = t->N,
                        .K = t->K,
-                       .a = a,
-                       .lda = lda,
+                       .a = t->type == GA_BF16 ? (void *)a16 : (void *)a,
+                       .lda = t->type == GA_BF16 ? lda16 : lda,
                        .w = p,
                        .out = {.bias = t->bias ? bias : NULL,
                                .residual = t->residual ? residual : NULL,
@@ -99,6 +115,7 @@ static void check_gemm(const ga_kernels *k, const gemm_case *t)
                         1e-6 + 1.2e-7 * (double)t->K, k->name);
         }
     }
+    free(a16);
     free(a);
     free(w);
     free(bias);
@@ -107,24 +124,114 @@ static void check_gemm(const ga_kernels *k, const gemm_case *t)
     free(c);
 }
 
-static void check_gemms(const ga_kernels *k)
+static void check_gemms(const ga_kernels *k, ga_number type)
 {
     static const size_t Ns[] = {1, 7, 8, 15, 16, 31, 32, 33, 64, 97};
     static const size_t Ks[] = {1, 2, 31, 64, 129};
     for (size_t M = 1; M <= 30; M++) /* every height of a tile */
-        check_gemm(k, &(gemm_case){M, 33, 17, true, false, false});
+        check_gemm(k, &(gemm_case){type, M, 33, 17, true, false, false});
     for (size_t n = 0; n < sizeof(Ns) / sizeof(*Ns); n++)
         for (size_t i = 0; i < sizeof(Ks) / sizeof(*Ks); i++)
             for (int flags = 0; flags < 8; flags++)
-                check_gemm(k, &(gemm_case){13, Ns[n], Ks[i], flags & 1,
+                check_gemm(k, &(gemm_case){type, 13, Ns[n], Ks[i], flags & 1,
                                            flags & 2, flags & 4});
-    check_gemm(k, &(gemm_case){70, 384, 1536, true, true, false});
+    check_gemm(k, &(gemm_case){type, 70, 96, 1536, true, true, false});
+}
+
+static void check_f32(const ga_kernels *k)
+{
+    check_gemms(k, GA_F32);
+}
+
+static void check_bf16(const ga_kernels *k)
+{
+    check_gemms(k, GA_BF16);
 }
 
 static void test_gemm(void **state)
 {
     (void)state;
-    each_isa(check_gemms);
+    each_isa(check_f32);
+    each_isa(check_bf16);
+}
+
+/* The nearest, of two the even one; and the same in every instruction set. */
+static void check_round_bf16(const ga_kernels *k)
+{
+    static const struct {
+        float x, wanted;
+    } known[] = {
+        {1, 1},
+        {-0.0f, -0.0f},
+        {0x1.01p0f, 0x1.00p0f},      /* half of a step: to even, down */
+        {0x1.03p0f, 0x1.04p0f},      /* and up */
+        {0x1.010002p0f, 0x1.02p0f},  /* a little more than half */
+        {0x1.fffffep127f, INFINITY}, /* past the largest */
+        {-INFINITY, -INFINITY},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+        uint16_t q[2];
+        k->round_bf16(q, 2, &known[i].x, 1, 1, 1);
+        float got = ga__bf16_float(q[0]);
+        assert_memory_equal(&got, &known[i].wanted, sizeof(got));
+        assert_int_equal(q[1], 0);
+    }
+    for (size_t K = 1; K <= 50; K++) {
+        const size_t ldq = (K + 1) / 2 * 2 + 2;
+        float *x = noise(2 * K);
+        uint16_t *q = ga__alloc_aligned(2 * ldq, sizeof(*q));
+        memset(q, 0xEE, 2 * ldq * sizeof(*q));
+        k->round_bf16(q, ldq, x, K, 2, K);
+        for (size_t i = 0; i < 2 * ldq; i++) {
+            size_t r = i / ldq, c = i % ldq;
+            assert_int_equal(q[i], c < K         ? ga__bf16(x[r * K + c])
+                                   : c < ldq - 2 ? 0
+                                                 : 0xEEEE);
+        }
+        free(x);
+        free(q);
+    }
+}
+
+/* Two fused products one after the other are what vdpbf16ps does: the same bits
+ * with and without it. */
+static void test_bf16_bits(void **state)
+{
+    enum { M = 17, N = 40, K = 70 };
+    const ga_kernels *plain = ga__kernels_named("avx512");
+    (void)state;
+    if (!plain || !(ga__kernels_named("avx512bf16") || emulate_bf16()))
+        skip();
+    float *x = noise(M * K), *w = noise(N * K), *one = noise(M * N),
+          *other = noise(M * N);
+    uint16_t *a = ga__alloc_aligned(M * K, sizeof(*a)),
+             *p = ga__alloc_aligned(64 * K, sizeof(*p));
+    plain->round_bf16(a, K, x, K, M, K);
+    ga__pack_bf16(p, w, N, K);
+    ga_gemm g = {.type = GA_BF16,
+                 .M = M,
+                 .N = N,
+                 .K = K,
+                 .a = a,
+                 .lda = K,
+                 .w = p,
+                 .out = {.c = one, .ldc = N}};
+    plain->gemm(&g);
+    g.out.c = other;
+    ga__kernels_avx512bf16.gemm(&g);
+    assert_memory_equal(one, other, M * N * sizeof(*one));
+    free(x);
+    free(w);
+    free(one);
+    free(other);
+    free(a);
+    free(p);
+}
+
+static void test_round_bf16(void **state)
+{
+    (void)state;
+    each_isa(check_round_bf16);
 }
 
 /* ---- 8 bits ---- */
@@ -140,7 +247,7 @@ typedef struct {
 static void int8_open(int8_case *t, size_t M, size_t N, size_t K)
 {
     size_t n = 0;
-    assert_true(ga__packed_size(N, K, GA_INT8_GROUP, &n));
+    assert_true(ga__packed_size(N, K, 4, &n));
     *t = (int8_case){.M = M, .N = N, .K = K, .lda = (K + 7) / 4 * 4};
     t->x = noise(M * K);
     t->factor = noise(K);
@@ -184,19 +291,20 @@ static int packed_at(const int8_case *t, size_t n, size_t k)
         ->packed[n / 32 * 32 * groups * 4 + k / 4 * 128 + n % 32 * 4 + k % 4];
 }
 
-static ga_gemm_int8 int8_product(const int8_case *t, ga_epilogue out)
+static ga_gemm int8_product(const int8_case *t, ga_epilogue out)
 {
-    ga_gemm_int8 g = {.M = t->M,
-                      .N = t->N,
-                      .K = t->K,
-                      .a = t->a,
-                      .lda = t->lda,
-                      .scale = t->scale,
-                      .low = t->low,
-                      .w = t->packed,
-                      .w_scale = t->w_scale,
-                      .w_sum = t->w_sum,
-                      .out = out};
+    ga_gemm g = {.type = GA_INT8,
+                 .M = t->M,
+                 .N = t->N,
+                 .K = t->K,
+                 .a = t->a,
+                 .lda = t->lda,
+                 .scale = t->scale,
+                 .low = t->low,
+                 .w = t->packed,
+                 .w_scale = t->w_scale,
+                 .w_sum = t->w_sum,
+                 .out = out};
     return g;
 }
 
@@ -207,12 +315,12 @@ static void check_int8_case(const ga_kernels *k, size_t M, size_t N, size_t K,
     int8_open(&t, M, N, K);
     float *c = noise(M * N), *bias = noise(N), *residual = noise(M * N);
     k->quantise(t.a, t.lda, t.scale, t.low, t.x, K, t.factor, M, K);
-    ga_gemm_int8 g = int8_product(&t, (ga_epilogue){.bias = bias,
-                                                    .residual = residual,
-                                                    .c = c,
-                                                    .ldc = N,
-                                                    .gelu = gelu});
-    k->gemm_int8(&g);
+    ga_gemm g = int8_product(&t, (ga_epilogue){.bias = bias,
+                                               .residual = residual,
+                                               .c = c,
+                                               .ldc = N,
+                                               .gelu = gelu});
+    k->gemm(&g);
     for (size_t i = 0; i < M; i++) {
         const uint8_t *a = t.a + i * t.lda;
         for (size_t j = 0; j < N; j++) {
@@ -262,8 +370,8 @@ static void check_int8_extremes(const ga_kernels *k)
         ga__pack_int8(t.packed, t.w_scale, t.w_sum, t.w, NULL, N, K);
         for (size_t j = 0; j < N; j++)
             t.w_scale[j] = 1;
-        ga_gemm_int8 g = int8_product(&t, (ga_epilogue){.c = c, .ldc = N});
-        k->gemm_int8(&g);
+        ga_gemm g = int8_product(&t, (ga_epilogue){.c = c, .ldc = N});
+        k->gemm(&g);
         for (size_t i = 0; i < M * N; i++)
             assert_true(c[i] == (float)(sign * 255 * 127 * K));
     }
@@ -334,14 +442,27 @@ static void check_rows_alone(const ga_kernels *k)
                  .lda = K,
                  .w = p,
                  .out = {.bias = bias, .c = all, .ldc = N, .gelu = true}};
-    ga_gemm_int8 g8 = int8_product(&t, g.out);
+    ga_gemm g8 = int8_product(&t, g.out);
     g8.out.c = all8;
+    uint16_t *p16 = ga__alloc_aligned(packed + N * 64, sizeof(*p16));
+    uint16_t *a16 = ga__alloc_aligned(M * (K + 1), sizeof(*a16));
+    float *all16 = noise(M * N), *one16 = noise(N);
+    ga_gemm g16 = g;
+    g16.type = GA_BF16;
+    g16.a = a16;
+    g16.lda = K + 1;
+    g16.w = p16;
+    g16.out.c = all16;
+    ga__pack_bf16(p16, t.w, N, K);
+    k->round_bf16(a16, K + 1, t.x, K, M, K);
+    k->gemm(&g16);
     ga__pack_f32(p, t.w, N, K);
     k->gemm(&g);
     k->layer_norm(all, bias, bias, 1e-5f, M, N);
     k->quantise(t.a, t.lda, t.scale, t.low, t.x, K, t.factor, M, K);
-    k->gemm_int8(&g8);
-    g.M = g8.M = 1;
+    k->gemm(&g8);
+    g.M = g8.M = g16.M = 1;
+    g16.out.c = one16;
     g.out.c = one;
     g8.out.c = one8;
     for (size_t i = 0; i < M; i++) {
@@ -349,10 +470,17 @@ static void check_rows_alone(const ga_kernels *k)
         k->gemm(&g);
         k->layer_norm(one, bias, bias, 1e-5f, 1, N);
         k->quantise(t.a, t.lda, t.scale, t.low, g.a, K, t.factor, 1, K);
-        k->gemm_int8(&g8);
+        k->gemm(&g8);
         assert_memory_equal(one, all + i * N, N * sizeof(*one));
         assert_memory_equal(one8, all8 + i * N, N * sizeof(*one8));
+        g16.a = a16 + i * (K + 1);
+        k->gemm(&g16);
+        assert_memory_equal(one16, all16 + i * N, N * sizeof(*one16));
     }
+    free(p16);
+    free(a16);
+    free(all16);
+    free(one16);
     free(bias);
     free(p);
     free(all);
@@ -384,6 +512,14 @@ static void test_pack(void **state)
                         (i < N ? w[i * K + k] : 0));
     assert_true(ga__packed_size(N, K, 4, &n));
     assert_int_equal(n, 64 * 12);
+    uint16_t *p16 = malloc(64 * 12 * sizeof(*p16));
+    ga__pack_bf16(p16, w, N, K);
+    for (size_t i = 0; i < 64; i++)
+        for (size_t k = 0; k < 12; k++)
+            assert_int_equal(
+                p16[i / 32 * 32 * 12 + k / 2 * 64 + i % 32 * 2 + k % 2],
+                i < N && k < K ? ga__bf16(w[i * K + k]) : 0);
+    free(p16);
     assert_false(ga__packed_size(SIZE_MAX, 1, 1, &n));
     assert_false(ga__packed_size(64, SIZE_MAX / 8, 1, &n));
     assert_false(ga__packed_size(1, SIZE_MAX, 4, &n));
@@ -641,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_pack),       cmocka_unit_test(test_gelu),
         cmocka_unit_test(test_attention),  cmocka_unit_test(test_int8),
         cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_round_bf16), cmocka_unit_test(test_bf16_bits),
         cmocka_unit_test(test_axpy),       cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
