@@ -6,7 +6,7 @@ STARTER = build/starter.gapack
 DATA    = $(sort $(wildcard data/library/*.jsonl))
 PROMPT ?= my grandmother died last week and i have to write to her best friend
 
-.PHONY: help setup build demo test check fuzz fault lint format install clean
+.PHONY: help setup build demo test check fuzz fault bench lint format install clean
 
 help:
 	@echo 'make setup    install packages, models and the language model server'
@@ -16,6 +16,7 @@ help:
 	@echo 'make check    the fast ones, under two minutes'
 	@echo 'make fuzz     every fuzz target for a minute (SECONDS=60)'
 	@echo 'make fault    the tests that fail the nth allocation'
+	@echo 'make bench    speed beside the engines people would use instead (INPUT=prompts.jsonl); 3 GB to install'
 	@echo 'make lint     layers, format, clang-tidy'
 	@echo 'make format   apply clang-format'
 	@echo 'make install  program, library, headers (PREFIX=/usr/local, DESTDIR=)'
@@ -67,6 +68,13 @@ fuzz: setup-test
 fault: setup-test
 	@scripts/compile.sh asan
 	@cd build/asan && ctest --output-on-failure -R '^fault/'
+
+INPUT ?= data/pairs/dev.jsonl
+CACHE  = $${XDG_CACHE_HOME:-$$HOME/.cache}/guidealign
+bench: build
+	@$(SETUP) benchenv
+	@"$$($(SETUP) where benchenv)/bin/python" bench/run.py --encoder "$$($(SETUP) where base_encoder)" --input '$(INPUT)' \
+	    --work "$(CACHE)/bench" --out docs/bench.json --plot docs/plots/bench.png
 
 lint:
 	@scripts/lint.sh

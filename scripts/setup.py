@@ -2,7 +2,7 @@
 """Get what guidealign needs: Debian packages, models, llama-server, the tests' Python.
 
     setup.py packages [--for build|demo|test|lint]
-    setup.py models | llama | testenv        one stage
+    setup.py models | llama | testenv        one stage; benchenv, too, which no purpose needs
     setup.py all [--for build|demo|test]     the stages that this purpose needs
     setup.py verify                          every byte of what was downloaded
     setup.py where NAME                      print one path, exit 1 if it is not there
@@ -30,7 +30,8 @@ import time
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 REPO = SCRIPTS.parent
-REQUIREMENTS = SCRIPTS / "requirements-test.txt"
+ENVIRONMENTS = {"testenv": (SCRIPTS / "requirements-test.txt", "Python packages for the tests, 40 MB; half a minute"),
+                "benchenv": (SCRIPTS / "requirements-bench.txt", "what 'make bench' compares with, 3 GB; some minutes")}
 STAGES = {"build": ("packages", "models"), "demo": ("packages", "models", "llama"),
           "test": ("packages", "models", "llama", "testenv")}
 INCLUDES = {"demo": "build", "test": "demo"}  # what test needs holds what demo needs, and so on
@@ -450,29 +451,36 @@ class Setup:
         os.rename(beside, server.parent)
         remove(work)
 
-    # -- testenv --
+    # -- environments of Python --
 
-    def testenv_dir(self):
+    def environment_dir(self, name):
         base = f"{os.path.realpath(sys.executable)} {sys.version_info[:2]}\n"
-        key = hashlib.sha256(base.encode() + REQUIREMENTS.read_bytes())
-        return self.cache / f"testenv-{key.hexdigest()[:12]}"
+        key = hashlib.sha256(base.encode() + ENVIRONMENTS[name][0].read_bytes())
+        return self.cache / f"{name}-{key.hexdigest()[:12]}"
 
-    def testenv(self):
-        complete = self.testenv_dir() / "complete"
+    def environment(self, name):
+        complete = self.environment_dir(name) / "complete"
         if not complete.exists():
             with locked(self.cache):
                 if not complete.exists():
-                    self.make_testenv(complete.parent)
+                    self.make_environment(name, complete.parent)
 
-    def make_testenv(self, folder):
+    def testenv(self):
+        self.environment("testenv")
+
+    def benchenv(self):
+        self.environment("benchenv")
+
+    def make_environment(self, name, folder):
         """A virtual environment cannot be renamed, so that the file "complete", written last, tells
         a whole one.  Without its own pip: that of the system fills it, which is quicker."""
-        say("testenv: Python packages for the tests, 40 MB; half a minute")
+        requirements, what = ENVIRONMENTS[name]
+        say(f"{name}: {what}")
         remove(folder)
-        log = self.cache / "testenv.log"
+        log = self.cache / f"{name}.log"
         run([sys.executable, "-m", "venv", "--without-pip", folder], log)
         run([python_with_pip(), "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet", "--no-deps", "--no-compile",
-             "--require-hashes", "--only-binary", ":all:", "--disable-pip-version-check", "-r", REQUIREMENTS], log)
+             "--require-hashes", "--only-binary", ":all:", "--disable-pip-version-check", "-r", requirements], log)
         (folder / "complete").touch()
 
     # -- looking --
@@ -493,8 +501,8 @@ class Setup:
         say(f"verify: as it should be: {', '.join(there) or 'nothing is there yet'}")
 
     def where(self, name):
-        testenv = self.testenv_dir()
-        paths = {**self.paths(), "testenv": str(testenv) if (testenv / "complete").exists() else None}
+        folders = {env: self.environment_dir(env) for env in ENVIRONMENTS}
+        paths = {**self.paths(), **{env: str(f) if (f / "complete").exists() else None for env, f in folders.items()}}
         if name not in paths:
             raise Failed(f"'{name}' is none of {', '.join(paths)}")
         path = paths[name]
@@ -536,8 +544,8 @@ def stop(*_):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("packages", "models", "llama", "testenv", "all", "verify", "where"))
-    parser.add_argument("name", nargs="?", help="for where: a name of paths.json, or testenv")
+    parser.add_argument("stage", choices=("packages", "models", "llama", *ENVIRONMENTS, "all", "verify", "where"))
+    parser.add_argument("name", nargs="?", help="for where: a name of paths.json, testenv or benchenv")
     parser.add_argument("--for", dest="purpose", default="test", choices=(*STAGES, "lint"))
     parser.add_argument("--pins", type=pathlib.Path, default=SCRIPTS / "pins.json", metavar="FILE")
     parser.add_argument("--paths", type=pathlib.Path, default=REPO / "build" / "paths.json", metavar="FILE",

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -139,6 +138,34 @@ void ga__pool_run(ga_pool *pool, size_t pieces,
         while (pool->busy > 0)
             pthread_cond_wait(&pool->done, &pool->lock);
         pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+void ga__barrier_init(ga_barrier *b, unsigned threads)
+{
+    b->threads = threads;
+    atomic_init(&b->arrived, 0);
+    atomic_init(&b->round, 0);
+}
+
+void ga__barrier_wait(ga_barrier *b)
+{
+    enum { SPINS = 4000 }; /* tens of microseconds */
+    if (b->threads == 1)
+        return;
+    unsigned round = atomic_load(&b->round);
+    if (atomic_fetch_add(&b->arrived, 1) + 1 == b->threads) {
+        atomic_store(&b->arrived, 0);
+        atomic_fetch_add(&b->round, 1);
+        return;
+    }
+    for (unsigned i = 0; atomic_load(&b->round) == round; i++) {
+        if (i >= SPINS)
+            sched_yield();
+#if defined(__x86_64__)
+        else
+            __builtin_ia32_pause();
+#endif
     }
 }
 

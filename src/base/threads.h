@@ -2,6 +2,8 @@
 #ifndef GA_BASE_THREADS_H
 #define GA_BASE_THREADS_H
 
+#include <stdatomic.h>
+
 #include "base/mem.h"
 
 typedef struct ga_pool ga_pool;
@@ -18,6 +20,17 @@ unsigned ga__pool_threads(const ga_pool *pool);
 void ga__pool_run(ga_pool *pool, size_t pieces,
                   void (*work)(void *arg, size_t piece, unsigned thread),
                   void *arg);
+
+/* Where the threads of one run wait for each other, over and over: a run of as
+ * many pieces as the pool has threads, each of which waits equally often.  They
+ * spin, since the next step is microseconds away, but not on a busy machine. */
+typedef struct {
+    unsigned threads;
+    atomic_uint arrived, round;
+} ga_barrier;
+
+void ga__barrier_init(ga_barrier *b, unsigned threads);
+void ga__barrier_wait(ga_barrier *b);
 
 /* Processors this process may use, at least 1. */
 unsigned ga__cpu_count(void);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/threads.h"
 #include "cli/serve.h"
@@ -12,7 +13,7 @@
 #include "tensor/kernels.h"
 
 typedef struct {
-    const char *model, *input, *precision;
+    const char *model, *input, *precision, *save;
     unsigned threads, count, dim;
     double seconds;
     bool json;
@@ -465,11 +466,27 @@ static void time_search(search_bench *b, const bench_options *o, size_t top_k)
                100 * scored, missed, CHECKS);
 }
 
+/* So that others can search the same vectors. */
+static ga_status save_vectors(const ga_index *ix, const char *path,
+                              ga_error *err)
+{
+    ga_atomic_file f = GA_ATOMIC_FILE_INIT;
+    ga_status rc = ga__atomic_open(path, &f, err);
+    if (rc)
+        return rc;
+    (void)fwrite(ix->vectors, ix->H * sizeof(float), ix->G, f.stream);
+    rc = ga__atomic_commit(&f, err);
+    ga__atomic_abort(&f);
+    return rc;
+}
+
 static ga_status bench_search(const bench_options *o, ga_error *err)
 {
     enum { BEST = 24 };
     search_bench b = {0};
     ga_status rc = make_search(&b, o->count, o->dim, err);
+    if (!rc && o->save)
+        rc = save_vectors(&b.ix, o->save, err);
     if (!rc)
         time_search(&b, o, BEST);
     free(b.scratch);
@@ -507,6 +524,8 @@ static int run(int argc, char **argv)
          GA_MAX_GUIDELINES},
         {OPT_UINT, 0, "dim", "N", "their dimensions (384)", &o.dim, 1,
          GA_MAX_HIDDEN},
+        {OPT_STRING, 0, "save", "FILE", "write the vectors, float32 rows",
+         &o.save, 0, 0},
         {OPT_DOUBLE, 0, "seconds", "S", "how long to repeat (3)", &o.seconds, 0,
          0},
         {OPT_FLAG, 0, "json", NULL, "the figures as one JSON object", &o.json,

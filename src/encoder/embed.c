@@ -198,20 +198,20 @@ static ga_status pool(const ga_encoder *enc, const float *hidden, size_t T,
     return GA_OK;
 }
 
-static void embed_group(void *arg, size_t piece, unsigned thread)
+/* One group by one thread or, with a pool, by all. */
+static void forward_group(wave *v, size_t g, ga_worker *w, ga_pool *threads)
 {
-    wave *v = arg;
-    ga_worker *w = &v->scratch->workers[thread];
     const size_t H = v->enc->config.hidden;
-    const size_t first = v->groups[piece];
+    const size_t first = v->groups[g];
     const ga_token_group group = {.ids = v->ids + first,
                                   .lengths = v->lengths + first,
-                                  .texts = v->groups[piece + 1] - first};
+                                  .texts = v->groups[g + 1] - first};
     size_t i = 0;
     float *hidden = NULL;
     ga_error error;
     ga__arena_reset(&w->forward);
-    ga_status rc = ga__forward(v->enc, &group, &w->forward, &hidden, &error);
+    ga_status rc =
+        ga__forward(v->enc, &group, &w->forward, threads, &hidden, &error);
     for (; i < group.texts && !rc; i++) {
         rc = pool(v->enc, hidden, group.lengths[i], v->out + (first + i) * H,
                   &error);
@@ -219,6 +219,25 @@ static void embed_group(void *arg, size_t piece, unsigned thread)
     }
     if (rc)
         note_failure(v, w, first + (i ? i - 1 : 0), rc, &error);
+}
+
+static void embed_group(void *arg, size_t piece, unsigned thread)
+{
+    wave *v = arg;
+    forward_group(v, piece, &v->scratch->workers[thread], NULL);
+}
+
+/* A group for each thread is best, since they need not wait for each other.
+ * Where there are fewer groups all threads work on each. */
+static void embed_groups(wave *v)
+{
+    ga_scratch *s = v->scratch;
+    if (v->group_count >= s->threads) {
+        ga__pool_run(s->pool, v->group_count, embed_group, v);
+        return;
+    }
+    for (size_t g = 0; g < v->group_count; g++)
+        forward_group(v, g, &s->workers[0], s->pool);
 }
 
 static ga_status embed_wave(wave *v, ga_error *err)
@@ -239,7 +258,7 @@ static ga_status embed_wave(wave *v, ga_error *err)
     if (rc)
         return rc;
     make_groups(v);
-    ga__pool_run(s->pool, v->group_count, embed_group, v);
+    embed_groups(v);
     return first_failure(s, err);
 }
 

@@ -91,9 +91,10 @@ typedef struct {
 } ga_token_group;
 
 /* The last hidden states [T, H] of a group, its texts one behind the other;
- * *hidden is the arena's. */
+ * *hidden is the arena's.  With a pool all its threads work on the group. */
 ga_status ga__forward(const ga_encoder *enc, const ga_token_group *group,
-                      ga_arena *arena, float **hidden, ga_error *err);
+                      ga_arena *arena, ga_pool *pool, float **hidden,
+                      ga_error *err);
 
 /* One thread's part of a scratch. */
 typedef struct {

@@ -9,7 +9,7 @@
 
 #include "index/index.h"
 
-enum { LINE = 64, AHEAD = 2 };
+enum { LINE = 64, AHEAD = 2, BLOCK = 32 };
 
 /* Of sums in float32: far above what their rounding can amount to. */
 static const float SLACK = 1e-5F;
@@ -147,14 +147,19 @@ void ga__index_best_scores(const ga_kernels *kernels, const ga_index *ix,
     /* what has k others surely above it is out */
     float kth = kth_of_some(kernels, ix, queries, V, k, keep, arg, approx);
     least = kth > least ? kth : least;
-    for (size_t g = 0; g < G; g++)
-        scores[g] =
-            approx[g] + (ix->error[g] * most.length + ix->norm[g] * most.lost);
     size_t n = 0;
-    for (size_t g = 0; g < G; g++) {
-        left[n] = (uint32_t)g;
-        n += scores[g] >= least;
-        scores[g] = -INFINITY;
+    for (size_t g = 0; g < G; g += BLOCK) {
+        const size_t end = g + BLOCK < G ? g + BLOCK : G;
+        int any = 0;
+        for (size_t i = g; i < end; i++) {
+            approx[i] += ix->error[i] * most.length + ix->norm[i] * most.lost;
+            any |= approx[i] >= least;
+            scores[i] = -INFINITY;
+        }
+        for (size_t i = g; i < end && any; i++) {
+            left[n] = (uint32_t)i;
+            n += approx[i] >= least;
+        }
     }
     for (size_t i = 0; i < n; i++) {
         /* rows lie far apart: the next ones are asked for in time */

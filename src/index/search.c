@@ -50,13 +50,30 @@ static void sift_down(const float *scores, uint32_t *heap, size_t n, size_t i)
     }
 }
 
+/* From g on, the first block that holds a score above `least`, or G. */
+static size_t skip_blocks(const float *scores, size_t G, size_t g, float least)
+{
+    enum { BLOCK = 32 };
+    for (; g + BLOCK <= G; g += BLOCK) {
+        int above = 0; /* not a branch each: this is done in vectors */
+        for (size_t i = 0; i < BLOCK; i++)
+            above |= scores[g + i] > least;
+        if (above)
+            break;
+    }
+    return g;
+}
+
 size_t ga__index_top(const float *scores, size_t G, size_t k,
                      bool (*keep)(const void *arg, size_t g), const void *arg,
                      uint32_t *out)
 {
     size_t n = 0;
     for (size_t g = 0; g < G && k > 0; g++) {
-        if (n == k && !worse(scores, out[0], (uint32_t)g))
+        if (n == k && g % 32 == 0)
+            g = skip_blocks(scores, G, g, scores[out[0]]);
+        /* an equal one that comes later is worse */
+        if (g >= G || (n == k && !(scores[g] > scores[out[0]])))
             continue;
         if (keep && !keep(arg, g))
             continue;

@@ -257,6 +257,10 @@ static void check_same_bits(ga_precision precision)
         s = new_scratch(threads);
         embed(enc, s, texts, BATCH, out);
         assert_memory_equal(out, one, sizeof(one));
+        for (size_t i = 0; i < BATCH; i += 5) { /* one text, all threads */
+            embed(enc, s, texts + i, 1, out);
+            assert_memory_equal(out, one + i * H, H * sizeof(*out));
+        }
         for (size_t step = 5; step < 60; step += 18) { /* odd: a permutation */
             for (size_t i = 0; i < BATCH; i++)
                 shuffled[i] = texts[i * step % BATCH];

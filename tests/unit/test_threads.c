@@ -208,10 +208,50 @@ static void test_cpu_count(void **state)
     assert_in_range(ga__cpu_count(), 1, GA_MAX_THREADS);
 }
 
+/* Between two waits every thread may read what all wrote before the first. */
+typedef struct {
+    ga_barrier barrier;
+    unsigned threads;
+    unsigned said[17]; /* plain: the barrier is what orders them */
+    atomic_uint wrong;
+} barrier_state;
+
+static void wait_often(void *arg, size_t piece, unsigned thread)
+{
+    enum { TURNS = 500 };
+    barrier_state *s = arg;
+    (void)thread;
+    for (unsigned turn = 1; turn <= TURNS; turn++) {
+        s->said[piece] = turn;
+        ga__barrier_wait(&s->barrier);
+        for (unsigned i = 0; i < s->threads; i++) {
+            if (s->said[i] != turn)
+                atomic_fetch_add(&s->wrong, 1);
+        }
+        ga__barrier_wait(&s->barrier);
+    }
+}
+
+static void test_barrier(void **state)
+{
+    static const unsigned threads[] = {1, 2, 3, 17};
+    (void)state;
+    for (size_t i = 0; i < sizeof(threads) / sizeof(*threads); i++) {
+        ga_pool *pool;
+        barrier_state s = {.threads = threads[i]};
+        assert_int_equal(ga__pool_new(threads[i], &pool, NULL), GA_OK);
+        ga__barrier_init(&s.barrier, threads[i]);
+        ga__pool_run(pool, threads[i], wait_often, &s);
+        assert_int_equal(atomic_load(&s.wrong), 0);
+        ga__pool_free(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_piece_once),
+        cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_many_runs),
         cmocka_unit_test(test_one_thread_is_the_caller),
         cmocka_unit_test(test_all_threads_work_at_once),
