@@ -106,6 +106,8 @@ def encode(options, works):
             best = results[work][threads] = {}
             for turn in range(options.rounds if work == "prompts" else 1):
                 for name in (*OURS, *OTHERS):
+                    if name.endswith("-bf16") and "avx512_bf16" not in options.flags:
+                        best[name] = {"skipped": "the CPU has no AVX-512 BF16, and emulating it takes minutes"}
                     if "skipped" in best.get(name, {}):
                         continue
                     if name in OURS:
@@ -201,8 +203,8 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--quick", action="store_true", help="prompts and 33,000 vectors alone")
     options = parser.parse_args()
-    model, flags = cpu()
-    facts = {"cpu": model, "flags": flags, "inputs": f"{len(open(options.input).readlines())} prompts of {options.input.name}"}
+    model, options.flags = cpu()
+    facts = {"cpu": model, "flags": options.flags, "inputs": f"{len(open(options.input).readlines())} prompts of {options.input.name}"}
     facts["encode"] = encode(options, Works(options))
     facts["search"] = search(options)
     options.out.write_text(json.dumps(facts, indent=1) + "\n")

@@ -1,183 +1,14 @@
 /* prepare.c: from a model as it is published to one that is ready to be used.
- *
- * The tensors of the published file are found and checked before memory for
- * the prepared one is taken: nothing is allocated by the word of a file that
- * does not hold the data. */
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "encoder/layout.h"
+#include "encoder/published.h"
 
-enum { MAX_NAME = 160, ALIGN = 64 };
-
-/* ---- the published file ---- */
-
-typedef struct {
-    const ga_encoder_config *config;
-    ga_safetensors tensors;
-    const char *prefix; /* in front of every name */
-    ga_error *err;
-} source;
-
-/* Find a tensor by the end of its name, one of two spellings, and check it.
- * columns = 0 stands for a vector. */
-static ga_status find(const source *s, const char *name, const char *other,
-                      size_t rows, size_t columns, const ga_tensor **out)
-{
-    char full[MAX_NAME], found[128], wanted[64];
-    const ga_tensor *t = NULL;
-    const char *spellings[2] = {name, other};
-    for (int i = 0; i < 2 && !t && spellings[i]; i++) {
-        snprintf(full, sizeof(full), "%s%s", s->prefix, spellings[i]);
-        t = ga__safetensors_find(&s->tensors, full);
-    }
-    if (!t)
-        return ga__fail(s->err, GA_FORMAT, "tensor '%s%s' is missing",
-                        s->prefix, name);
-    ga__tensor_describe(t, found, sizeof(found));
-    if (!ga__tensor_is_float(t))
-        return ga__fail(s->err, GA_UNSUPPORTED,
-                        "tensor '%s' is %s, only F32, F16 and BF16 are "
-                        "supported",
-                        full, found);
-    bool matches =
-        columns ? t->rank == 2 && t->shape[1] == columns : t->rank == 1;
-    if (!matches || t->shape[0] != rows) {
-        if (columns)
-            snprintf(wanted, sizeof(wanted), "[%zu, %zu]", rows, columns);
-        else
-            snprintf(wanted, sizeof(wanted), "[%zu]", rows);
-        return ga__fail(s->err, GA_FORMAT,
-                        "tensor '%s' is %s, %s was expected from the "
-                        "configuration",
-                        full, found, wanted);
-    }
-    *out = t;
-    return GA_OK;
-}
-
-/* The tensors of a linear layer, or the three of query, key and value. */
-typedef struct {
-    size_t parts, N, K; /* [N / parts, K] each */
-    const ga_tensor *weight[3], *bias[3];
-} linear_source;
-
-typedef struct {
-    const ga_tensor *gamma, *beta;
-} norm_source;
-
-typedef struct {
-    linear_source qkv, out, up, down;
-    norm_source attention_norm, output_norm;
-} layer_source;
-
-typedef struct {
-    const ga_tensor *words, *positions, *types;
-    norm_source norm;
-    layer_source *layers; /* [L] */
-} model_source;
-
-static ga_status find_linear(const source *s, size_t layer,
-                             const char *const *names, size_t parts, size_t N,
-                             size_t K, linear_source *out)
-{
-    ga_status rc = GA_OK;
-    *out = (linear_source){.parts = parts, .N = N, .K = K};
-    for (size_t p = 0; p < parts && !rc; p++) {
-        char name[MAX_NAME];
-        snprintf(name, sizeof(name), "encoder.layer.%zu.%s.weight", layer,
-                 names[p]);
-        rc = find(s, name, NULL, N / parts, K, &out->weight[p]);
-        snprintf(name, sizeof(name), "encoder.layer.%zu.%s.bias", layer,
-                 names[p]);
-        if (!rc)
-            rc = find(s, name, NULL, N / parts, 0, &out->bias[p]);
-    }
-    return rc;
-}
-
-/* Checkpoints that came from TensorFlow call them gamma and beta,
- * bert-base-uncased among them. */
-static ga_status find_norm(const source *s, const char *name, norm_source *out)
-{
-    char weight[MAX_NAME], gamma[MAX_NAME], bias[MAX_NAME], beta[MAX_NAME];
-    snprintf(weight, sizeof(weight), "%s.weight", name);
-    snprintf(gamma, sizeof(gamma), "%s.gamma", name);
-    snprintf(bias, sizeof(bias), "%s.bias", name);
-    snprintf(beta, sizeof(beta), "%s.beta", name);
-    ga_status rc = find(s, weight, gamma, s->config->hidden, 0, &out->gamma);
-    return rc ? rc : find(s, bias, beta, s->config->hidden, 0, &out->beta);
-}
-
-static ga_status find_layer(const source *s, size_t i, layer_source *out)
-{
-    static const char *const qkv[] = {
-        "attention.self.query", "attention.self.key", "attention.self.value"};
-    static const char *const after[] = {"attention.output.dense"};
-    static const char *const up[] = {"intermediate.dense"};
-    static const char *const down[] = {"output.dense"};
-    const size_t H = s->config->hidden, I = s->config->intermediate;
-    char name[MAX_NAME];
-    ga_status rc = find_linear(s, i, qkv, 3, 3 * H, H, &out->qkv);
-    if (!rc)
-        rc = find_linear(s, i, after, 1, H, H, &out->out);
-    if (!rc)
-        rc = find_linear(s, i, up, 1, I, H, &out->up);
-    if (!rc)
-        rc = find_linear(s, i, down, 1, H, I, &out->down);
-    snprintf(name, sizeof(name), "encoder.layer.%zu.attention.output.LayerNorm",
-             i);
-    if (!rc)
-        rc = find_norm(s, name, &out->attention_norm);
-    snprintf(name, sizeof(name), "encoder.layer.%zu.output.LayerNorm", i);
-    return rc ? rc : find_norm(s, name, &out->output_norm);
-}
-
-/* The model may be the whole of the file, or one part of it. */
-static ga_status find_prefix(source *s)
-{
-    static const char *const prefixes[] = {
-        "",
-        "bert.",
-        "question_encoder.bert_model.",
-        "ctx_encoder.bert_model.",
-        "question_model.",
-    };
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
-        char name[MAX_NAME];
-        snprintf(name, sizeof(name), "%sembeddings.word_embeddings.weight",
-                 prefixes[i]);
-        if (ga__safetensors_find(&s->tensors, name)) {
-            s->prefix = prefixes[i];
-            return GA_OK;
-        }
-    }
-    return ga__fail(s->err, GA_FORMAT,
-                    "no tensor 'embeddings.word_embeddings.weight', not "
-                    "behind 'bert.' or a DPR encoder's name either");
-}
-
-static ga_status find_model(source *s, model_source *out)
-{
-    const ga_encoder_config *c = s->config;
-    ga_status rc = find_prefix(s);
-    if (!rc)
-        rc = find(s, "embeddings.word_embeddings.weight", NULL, c->vocab,
-                  c->hidden, &out->words);
-    if (!rc)
-        rc = find(s, "embeddings.position_embeddings.weight", NULL,
-                  c->positions, c->hidden, &out->positions);
-    if (!rc)
-        rc = find(s, "embeddings.token_type_embeddings.weight", NULL, c->types,
-                  c->hidden, &out->types);
-    if (!rc)
-        rc = find_norm(s, "embeddings.LayerNorm", &out->norm);
-    for (size_t i = 0; i < c->layers && !rc; i++)
-        rc = find_layer(s, i, &out->layers[i]);
-    return rc;
-}
+enum { ALIGN = 64 };
 
 /* ---- the prepared file ---- */
 
@@ -269,7 +100,7 @@ static void fill(const void *slot, const ga_tensor *t, size_t n)
     ga__tensor_floats(t, 0, n, made(slot));
 }
 
-static void fill_norm(const ga_norm *n, const norm_source *from, size_t H)
+static void fill_norm(const ga_norm *n, const ga_published_norm *from, size_t H)
 {
     fill(n->gamma, from->gamma, H);
     fill(n->beta, from->beta, H);
@@ -309,7 +140,8 @@ static void choose_factor(const preparer *p, const ga_linear *l, size_t parts,
 }
 
 static ga_status fill_linear(const preparer *p, const ga_linear *l,
-                             const linear_source *from, const ga_norm *before)
+                             const ga_published_linear *from,
+                             const ga_norm *before)
 {
     size_t rows = from->N / from->parts;
     for (size_t part = 0; part < from->parts; part++) {
@@ -378,7 +210,7 @@ static ga_status fill_words(const preparer *p, const ga_weights *w,
 }
 
 static ga_status fill_embeddings(const preparer *p, const ga_weights *w,
-                                 const model_source *m)
+                                 const ga_published *m)
 {
     const size_t H = p->config->hidden, P = p->config->positions;
     float *positions = made(w->positions), *type = p->most;
@@ -391,14 +223,14 @@ static ga_status fill_embeddings(const preparer *p, const ga_weights *w,
 }
 
 static ga_status fill_layers(const preparer *p, const ga_weights *w,
-                             const model_source *m)
+                             const ga_published *m)
 {
     const size_t H = p->config->hidden;
     const ga_norm *before = &w->embedding_norm;
     ga_status rc = GA_OK;
     for (size_t i = 0; i < p->config->layers && !rc; i++) {
         const ga_layer *l = &w->layers[i];
-        const layer_source *from = &m->layers[i];
+        const ga_published_layer *from = &m->layers[i];
         fill_norm(&l->attention_norm, &from->attention_norm, H);
         fill_norm(&l->output_norm, &from->output_norm, H);
         rc = fill_linear(p, &l->qkv, &from->qkv, before);
@@ -414,7 +246,7 @@ static ga_status fill_layers(const preparer *p, const ga_weights *w,
 }
 
 static ga_status fill_model(const ga_encoder_config *config, ga_number type,
-                            const ga_weights *w, const model_source *m,
+                            const ga_weights *w, const ga_published *m,
                             ga_error *err)
 {
     const size_t H = config->hidden, I = config->intermediate;
@@ -440,18 +272,15 @@ ga_status ga__prepare(const ga_encoder_config *config, ga_str safetensors,
                       ga_precision precision, char **out, size_t *bytes,
                       ga_error *err)
 {
-    source s = {.config = config, .err = err};
+    ga_published m;
     target t = {.err = err};
     *out = NULL;
-    ga_status rc = ga__safetensors_open(safetensors, &s.tensors, err);
+    ga_status rc = ga__published_open(config, safetensors, &m, err);
     if (rc)
         return rc;
-    model_source m = {.layers = ga__calloc(config->layers, sizeof(*m.layers))};
     ga_weights w = {.layers = ga__calloc(config->layers, sizeof(*w.layers))};
-    if (!m.layers || !w.layers)
-        rc = ga__fail_nomem(err, config->layers * sizeof(*m.layers));
-    if (!rc)
-        rc = find_model(&s, &m);
+    if (!w.layers)
+        rc = ga__fail_nomem(err, config->layers * sizeof(*w.layers));
     if (!rc)
         rc = make_file(config, precision, &w, &t, bytes);
     if (!rc)
@@ -462,7 +291,6 @@ ga_status ga__prepare(const ga_encoder_config *config, ga_str safetensors,
         free(t.out);
     ga__buf_free(&t.header);
     free(w.layers);
-    free(m.layers);
-    ga__safetensors_close(&s.tensors);
+    ga__published_close(&m);
     return rc;
 }

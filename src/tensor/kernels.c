@@ -13,6 +13,15 @@ size_t ga__attention_scratch(size_t T, size_t D)
     return columns * (D + GA_ATTENTION_ROWS);
 }
 
+/* Backwards the values are what is transposed, and the gradients of all scores
+ * are kept. */
+size_t ga__attention_backward_scratch(size_t T, size_t D)
+{
+    size_t columns =
+        (T + GA_ATTENTION_ALIGN - 1) / GA_ATTENTION_ALIGN * GA_ATTENTION_ALIGN;
+    return columns * (D + T);
+}
+
 #if defined(__x86_64__)
 
 #include <cpuid.h>

@@ -93,7 +93,23 @@ typedef struct {
     float *out; /* [T, D] */
     size_t ldo;
     float *scratch; /* [ga__attention_scratch(T, D)] */
+    float *weights; /* [T, T], the softmax, where training asks for it */
 } ga_attention;
+
+/* What the head's output owes to queries, keys and values, whose gradients lie
+ * as they themselves do. */
+typedef struct {
+    ga_attention of;     /* out: the gradient of the output; weights: as kept */
+    float *dq, *dk, *dv; /* [T, D], rows of.ld apart */
+    float *scratch;      /* [ga__attention_backward_scratch(T, D)] */
+} ga_attention_backward;
+
+/* One step of AdamW (Loshchilov and Hutter, 2019). */
+typedef struct {
+    float rate, beta1, beta2, epsilon, decay;
+    float correction1, correction2; /* 1 - beta^step */
+    float clip;                     /* what gradients are multiplied by */
+} ga_adamw;
 
 typedef struct {
     const char *name; /* "ref", "avx2", "avx512", "avx512vnni", "avx512bf16" */
@@ -128,6 +144,37 @@ typedef struct {
 
     /* y += a * x */
     void (*axpy)(float *y, float a, const float *x, size_t n);
+
+    /* ---- for training ---- */
+
+    /* y = GELU(x), and dx = dy GELU'(x); dx may be dy. */
+    void (*gelu)(float *y, const float *x, size_t n);
+    void (*gelu_backward)(float *dx, const float *x, const float *dy, size_t n);
+
+    /* Of layer_norm: x is what went in and becomes what it is before gamma and
+     * beta; dx [rows, H] from dy, and may be it. */
+    void (*layer_norm_backward)(float *dx, float *x, const float *dy,
+                                const float *gamma, float eps, size_t rows,
+                                size_t H);
+
+    /* out[n] += the sums of x's columns, times y's elements where there is y;
+     * rows [rows, n], ld apart. */
+    void (*add_columns)(float *out, const float *x, const float *y, size_t ld,
+                        size_t rows, size_t n);
+
+    void (*attention_backward)(const ga_attention_backward *a);
+
+    /* out[j, i] = x[i, j] for x [rows, columns], of any 32 bits. */
+    void (*transpose)(uint32_t *out, size_t ldo, const uint32_t *x, size_t ld,
+                      size_t rows, size_t columns);
+
+    /* Pairs of rows of x [rows, n] to bfloat16, side by side: q [rows / 2, n],
+     * the first of a pair in the lower half; a last row alone with zeros. */
+    void (*pair_bf16)(uint32_t *q, size_t ldq, const float *x, size_t ld,
+                      size_t rows, size_t n);
+
+    void (*adamw)(const ga_adamw *a, float *w, const float *gradient,
+                  float *first, float *second, size_t n);
 
     /* Multiply and add in registers alone, `turns` times over, and return how
      * many operations that were: what a product can be measured by. */
@@ -179,6 +226,7 @@ void ga__pack_bf16(uint16_t *packed, const float *w, size_t N, size_t K);
 
 /* Floats that the attention of T tokens needs to work with. */
 size_t ga__attention_scratch(size_t T, size_t D);
+size_t ga__attention_backward_scratch(size_t T, size_t D);
 
 /* Quantise and pack w [N, K] for a scan: scale [N], and codes of
  * ga__packed_size(N, K, GA_INT4_GROUP) / 2 bytes.  False when a number is not

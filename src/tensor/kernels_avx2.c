@@ -18,6 +18,8 @@ typedef __m256i ivec;
 #define vadd _mm256_add_ps
 #define vsub _mm256_sub_ps
 #define vmul _mm256_mul_ps
+#define vdiv _mm256_div_ps
+#define vsqrt _mm256_sqrt_ps
 #define vmin _mm256_min_ps
 #define vmax _mm256_max_ps
 #define vfma _mm256_fmadd_ps
@@ -102,6 +104,7 @@ static inline __attribute__((always_inline)) void vtranspose(vec r[VL])
 #define opaque(x) __asm__ volatile("" : "+x"(x))
 #define izero _mm256_setzero_si256
 #define ifloat _mm256_cvtepi32_ps
+#define ior _mm256_or_si256
 #define as_vec _mm256_castsi256_ps
 #define as_ivec _mm256_castps_si256
 
@@ -150,26 +153,39 @@ static inline void vbytes_n(uint8_t *p, vec x, size_t n)
     memcpy(p, bytes, n);
 }
 
-static inline vec bdot(vec sum, ivec a, ivec w)
+static inline ivec iupper(ivec x)
 {
-    const ivec upper = _mm256_set1_epi32((int)0xFFFF0000);
-    sum = vfma(as_vec(_mm256_and_si256(a, upper)),
-               as_vec(_mm256_and_si256(w, upper)), sum);
-    return vfma(as_vec(_mm256_slli_epi32(a, 16)),
-                as_vec(_mm256_slli_epi32(w, 16)), sum);
+    return _mm256_and_si256(x, _mm256_set1_epi32((int)0xFFFF0000));
+}
+
+static inline ivec iright16(ivec x)
+{
+    return _mm256_srli_epi32(x, 16);
+}
+
+static inline ivec bf16_bits(vec x)
+{
+    ivec u = as_ivec(x);
+    ivec even = _mm256_and_si256(iright16(u), _mm256_set1_epi32(1));
+    u = _mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF));
+    return _mm256_add_epi32(u, even);
 }
 
 static inline void vbf16_n(uint16_t *p, vec x, size_t n)
 {
-    ivec u = as_ivec(x), one = _mm256_set1_epi32(1);
-    ivec even = _mm256_and_si256(_mm256_srli_epi32(u, 16), one);
-    u = _mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF));
-    u = _mm256_srli_epi32(_mm256_add_epi32(u, even), 16);
+    ivec u = iright16(bf16_bits(x));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(u),
                                      _mm256_extracti128_si256(u, 1));
     uint16_t all[8];
     _mm_storeu_si128((__m128i *)(void *)all, words);
     memcpy(p, all, n * sizeof(*all));
+}
+
+static inline vec bdot(vec sum, ivec a, ivec w)
+{
+    sum = vfma(as_vec(iupper(a)), as_vec(iupper(w)), sum);
+    return vfma(as_vec(_mm256_slli_epi32(a, 16)),
+                as_vec(_mm256_slli_epi32(w, 16)), sum);
 }
 
 #define GA_KERNELS ga__kernels_avx2

@@ -20,6 +20,8 @@ typedef __m512i ivec;
 #define vadd _mm512_add_ps
 #define vsub _mm512_sub_ps
 #define vmul _mm512_mul_ps
+#define vdiv _mm512_div_ps
+#define vsqrt _mm512_sqrt_ps
 #define vmin _mm512_min_ps
 #define vmax _mm512_max_ps
 #define vfma _mm512_fmadd_ps
@@ -30,6 +32,7 @@ typedef __m512i ivec;
 #define izero _mm512_setzero_si512
 #define iload _mm512_loadu_si512
 #define ifloat _mm512_cvtepi32_ps
+#define ior _mm512_or_si512
 #define as_vec _mm512_castsi512_ps
 #define as_ivec _mm512_castps_si512
 
@@ -115,14 +118,28 @@ static inline void vbytes_n(uint8_t *p, vec x, size_t n)
                          _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
 
+static inline ivec iupper(ivec x)
+{
+    return _mm512_and_si512(x, _mm512_set1_epi32((int)0xFFFF0000));
+}
+
+static inline ivec iright16(ivec x)
+{
+    return _mm512_srli_epi32(x, 16);
+}
+
+static inline ivec bf16_bits(vec x)
+{
+    ivec u = as_ivec(x);
+    ivec even = _mm512_and_si512(iright16(u), _mm512_set1_epi32(1));
+    u = _mm512_add_epi32(u, _mm512_set1_epi32(0x7FFF));
+    return _mm512_add_epi32(u, even);
+}
+
 static inline void vbf16_n(uint16_t *p, vec x, size_t n)
 {
-    ivec u = as_ivec(x), one = _mm512_set1_epi32(1);
-    ivec even = _mm512_and_si512(_mm512_srli_epi32(u, 16), one);
-    u = _mm512_add_epi32(u, _mm512_set1_epi32(0x7FFF));
-    u = _mm512_srli_epi32(_mm512_add_epi32(u, even), 16);
     _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1),
-                             _mm512_cvtepi32_epi16(u));
+                             _mm512_cvtepi32_epi16(iright16(bf16_bits(x))));
 }
 
 #ifndef BF16_ROWS
@@ -130,9 +147,7 @@ static inline void vbf16_n(uint16_t *p, vec x, size_t n)
 
 static inline vec bdot(vec sum, ivec a, ivec w)
 {
-    const ivec upper = _mm512_set1_epi32((int)0xFFFF0000);
-    sum = vfma(as_vec(_mm512_and_si512(a, upper)),
-               as_vec(_mm512_and_si512(w, upper)), sum);
+    sum = vfma(as_vec(iupper(a)), as_vec(iupper(w)), sum);
     return vfma(as_vec(_mm512_slli_epi32(a, 16)),
                 as_vec(_mm512_slli_epi32(w, 16)), sum);
 }

@@ -172,6 +172,8 @@ static void attention(const ga_attention *a)
         for (size_t t = 0; t < a->T; t++)
             weights[t] = dot(a->q + i * a->ld, a->k + t * a->ld, a->D);
         softmax(weights, a->scale, a->T);
+        if (a->weights)
+            memcpy(a->weights + i * a->T, weights, a->T * sizeof(*weights));
         memset(out, 0, a->D * sizeof(*out));
         for (size_t t = 0; t < a->T; t++)
             for (size_t d = 0; d < a->D; d++)
@@ -208,6 +210,111 @@ static void axpy(float *y, float a, const float *x, size_t n)
         y[i] += a * x[i];
 }
 
+static void gelu_all(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = gelu(x[i]);
+}
+
+static void gelu_backward(float *dx, const float *x, const float *dy, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float below = 0.5f * (1.0f + erff(x[i] * 0.707106781f));
+        float density = 0.398942280f * expf(-0.5f * x[i] * x[i]);
+        dx[i] = dy[i] * (below + x[i] * density);
+    }
+}
+
+static void layer_norm_backward(float *dx, float *x, const float *dy,
+                                const float *gamma, float eps, size_t rows,
+                                size_t H)
+{
+    for (size_t r = 0; r < rows; r++, x += H, dx += H, dy += H) {
+        float sum = 0, squares = 0, all = 0, along = 0;
+        for (size_t i = 0; i < H; i++)
+            sum += x[i];
+        float mean = sum / (float)H;
+        for (size_t i = 0; i < H; i++)
+            squares += (x[i] - mean) * (x[i] - mean);
+        float scale = 1.0f / sqrtf(squares / (float)H + eps);
+        for (size_t i = 0; i < H; i++) {
+            x[i] = (x[i] - mean) * scale;
+            all += dy[i] * gamma[i];
+            along += dy[i] * gamma[i] * x[i];
+        }
+        for (size_t i = 0; i < H; i++)
+            dx[i] = scale * (dy[i] * gamma[i] - all / (float)H -
+                             x[i] * (along / (float)H));
+    }
+}
+
+static void add_columns(float *out, const float *x, const float *y, size_t ld,
+                        size_t rows, size_t n)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++)
+            out[i] += x[r * ld + i] * (y ? y[r * ld + i] : 1);
+}
+
+static void attention_backward(const ga_attention_backward *b)
+{
+    const ga_attention *a = &b->of;
+    float *ds = b->scratch; /* [T] */
+    for (size_t i = 0; i < a->T; i++) {
+        memset(b->dq + i * a->ld, 0, a->D * sizeof(float));
+        memset(b->dk + i * a->ld, 0, a->D * sizeof(float));
+        memset(b->dv + i * a->ld, 0, a->D * sizeof(float));
+    }
+    for (size_t i = 0; i < a->T; i++) {
+        const float *p = a->weights + i * a->T, *dout = a->out + i * a->ldo;
+        float mean = 0;
+        for (size_t t = 0; t < a->T; t++) {
+            ds[t] = dot(dout, a->v + t * a->ld, a->D);
+            mean += ds[t] * p[t];
+        }
+        for (size_t t = 0; t < a->T; t++) {
+            float d = a->scale * p[t] * (ds[t] - mean);
+            for (size_t c = 0; c < a->D; c++) {
+                b->dq[i * a->ld + c] += d * a->k[t * a->ld + c];
+                b->dk[t * a->ld + c] += d * a->q[i * a->ld + c];
+                b->dv[t * a->ld + c] += p[t] * dout[c];
+            }
+        }
+    }
+}
+
+static void transpose(uint32_t *out, size_t ldo, const uint32_t *x, size_t ld,
+                      size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            out[j * ldo + i] = x[i * ld + j];
+}
+
+static void pair_bf16(uint32_t *q, size_t ldq, const float *x, size_t ld,
+                      size_t rows, size_t n)
+{
+    for (size_t r = 0; r < rows; r += 2, q += ldq, x += 2 * ld) {
+        for (size_t i = 0; i < n; i++) {
+            uint32_t high = r + 1 < rows ? ga__bf16(x[ld + i]) : 0;
+            q[i] = ga__bf16(x[i]) | high << 16;
+        }
+    }
+}
+
+static void adamw(const ga_adamw *a, float *w, const float *gradient,
+                  float *first, float *second, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] * a->clip;
+        first[i] = a->beta1 * first[i] + (1 - a->beta1) * g;
+        second[i] = a->beta2 * second[i] + (1 - a->beta2) * g * g;
+        float size = sqrtf(second[i] / a->correction2) + a->epsilon;
+        w[i] = w[i] * (1 - a->rate * a->decay) -
+               a->rate / a->correction1 * first[i] / size;
+    }
+}
+
 static double work(ga_number type, size_t turns)
 {
     volatile float sum = 0;
@@ -230,5 +337,13 @@ const ga_kernels ga__kernels_ref = {
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
+    .gelu = gelu_all,
+    .gelu_backward = gelu_backward,
+    .layer_norm_backward = layer_norm_backward,
+    .add_columns = add_columns,
+    .attention_backward = attention_backward,
+    .transpose = transpose,
+    .pair_bf16 = pair_bf16,
+    .adamw = adamw,
     .work = work,
 };

@@ -8,17 +8,18 @@
  *     HEAD_ROWS              queries of an attention tile: what registers hold
  *     vec, vset, vload, vstore, vload_n(p, n, rest), vstore_n(p, x, n) (the
  *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
- *     vmul, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a vector of
- *     whole numbers), vsum, vlargest, vsmallest, vtranspose(r) (VL vectors)
- *     ivec (VL 32-bit integers), izero, iload, ilow and ihigh (the lower and
- *     the upper half of each byte), idot(sum, a, w) (sum + the dot
- *     product of four unsigned and four signed bytes in each lane, exact),
- *     ifour(p) (four bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first
- *     n numbers of x, which are whole and 0 to 255, as bytes)
- *     bdot(sum, a, w)        sum + the dot product of two bfloat16 in each lane
- *     vbf16_n(p, x, n)       the first n numbers of x as bfloat16
- *     as_vec, as_ivec        the same bits as the other type
- *     opaque(x)              x is now anything, as far as the compiler knows
+ *     vmul, vdiv, vsqrt, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a
+ * vector of whole numbers), vsum, vlargest, vsmallest, vtranspose(r) (VL
+ * vectors) ivec (VL 32-bit integers), izero, iload, ilow and ihigh (the lower
+ * and the upper half of each byte), idot(sum, a, w) (sum + the dot product of
+ * four unsigned and four signed bytes in each lane, exact), ifour(p) (four
+ * bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first n numbers of x,
+ * which are whole and 0 to 255, as bytes) bf16_bits(x)           bfloat16 in
+ * the upper half of each lane, the lower is not zero; iupper(i), which makes it
+ * so, iright16(i), which moves it down, and ior bdot(sum, a, w)        sum +
+ * the dot product of two bfloat16 in each lane vbf16_n(p, x, n)       the first
+ * n numbers of x as bfloat16 as_vec, as_ivec        the same bits as the other
+ * type opaque(x)              x is now anything, as far as the compiler knows
  *     GA_KERNELS, GA_KERNELS_NAME   the table and its name
  * so that all instruction sets run the same algorithm. */
 #ifndef GA_TENSOR_KERNELS_SIMD_H
@@ -86,24 +87,22 @@ INLINE vec vexp(vec x)
     return vmul(p, vexp2i(n));
 }
 
-/* x/2 (1 + erf(x / sqrt 2)).  With u the square of x mapped to [-1, 1],
- * erf(x / sqrt 2) / 2 = x P(u) up to `most`; P [n] is the minimax polynomial
- * (coefficients: own fit).  No division and no branch, and around 0 nothing
- * cancels. */
-INLINE vec gelu_by(vec x, const float *P, const size_t n, const float most)
+/* erf(x / sqrt 2) / 2.  With u the square of x mapped to [-1, 1] it is x P(u)
+ * up to `most`; P [n] is the minimax polynomial (coefficients: own fit).  No
+ * division and no branch, and around 0 nothing cancels. */
+INLINE vec half_erf(vec x, const float *P, const size_t n, const float most)
 {
     vec z = vmin(vmax(x, vset(-most)), vset(most));
     vec u = vfma(vmul(z, z), vset(2.0f / (most * most)), vset(-1.0f));
     vec p = vset(P[0]);
     foreach (i, n - 1)
         p = vfma(p, u, vset(P[i + 1]));
-    vec half_erf = vmin(vmax(vmul(z, p), vset(-0.5f)), vset(0.5f));
-    return vfma(x, half_erf, vmul(x, vset(0.5f)));
+    return vmin(vmax(vmul(z, p), vset(-0.5f)), vset(0.5f));
 }
 
-/* The error is below 2^-22 |x|: at 5.6 the error function reaches 1 in
- * float32. */
-INLINE vec vgelu(vec x)
+/* The error is below 2^-22 |x| in what follows: at 5.6 the error function
+ * reaches 1 in float32. */
+INLINE vec vhalf_erf(vec x)
 {
     static const float P[] = {
         -3.602648503e-4f, 8.815718465e-4f, -5.319981719e-4f, 6.769427564e-4f,
@@ -111,7 +110,19 @@ INLINE vec vgelu(vec x)
         -1.577969454e-2f, 2.097453736e-2f, -2.630785480e-2f, 3.196499497e-2f,
         -3.834577277e-2f, 4.698114842e-2f, -6.305128336e-2f, 1.262595952e-1f,
     };
-    return gelu_by(x, P, sizeof(P) / sizeof(*P), 5.6f);
+    return half_erf(x, P, sizeof(P) / sizeof(*P), 5.6f);
+}
+
+/* x/2 (1 + erf(x / sqrt 2)) */
+INLINE vec vgelu(vec x)
+{
+    return vfma(x, vhalf_erf(x), vmul(x, vset(0.5f)));
+}
+
+/* The normal distribution's share below x. */
+INLINE vec vnormal(vec x)
+{
+    return vadd(vhalf_erf(x), vset(0.5f));
 }
 
 /* For what is rounded to 8 bits next, in steps of a hundredth and more: off by
@@ -123,7 +134,8 @@ INLINE vec vgelu_coarse(vec x)
         -1.36753624e-2f, 2.50049667e-2f,  -3.89556318e-2f,
         5.58144461e-2f,  -8.14820367e-2f, 1.67856146e-1f,
     };
-    return gelu_by(x, P, sizeof(P) / sizeof(*P), 4.2f);
+    return vfma(x, half_erf(x, P, sizeof(P) / sizeof(*P), 4.2f),
+                vmul(x, vset(0.5f)));
 }
 
 /* What the sums x of columns j and up of row i still lack to be elements of c;
@@ -378,48 +390,60 @@ static void scan(const ga_scan *s)
 
 /* ---- attention ---- */
 
-/* keys[d, t] = k[t, d], zero for columns behind T: then the products of one
- * query with VL keys are lanes of one vector. */
-static void transpose(float *keys, size_t columns, const ga_attention *a)
+/* keys[d, t] = k[t, d] of [T, D], zero for columns behind T: then the products
+ * of one query with VL keys are lanes of one vector. */
+static void transpose_keys(float *keys, size_t columns, const float *k,
+                           size_t ld, size_t T, size_t D)
 {
-    for (size_t t = 0; t < a->T; t += VL) {
-        for (size_t d = 0; d < a->D; d += VL) {
-            const float *k = a->k + t * a->ld + d;
+    for (size_t t = 0; t < T; t += VL) {
+        for (size_t d = 0; d < D; d += VL) {
+            const float *from = k + t * ld + d;
             vec block[VL];
             foreach (i, VL)
-                block[i] = t + i < a->T ? load_upto(k + i * a->ld, a->D - d)
-                                        : vset(0.0f);
+                block[i] =
+                    t + i < T ? load_upto(from + i * ld, D - d) : vset(0.0f);
             vtranspose(block);
             foreach (i, VL) {
-                if (d + i < a->D)
+                if (d + i < D)
                     vstore(keys + (d + i) * columns + t, block[i]);
             }
         }
     }
 }
 
-/* The products of `rows` queries with `n` vectors of keys, times the scale. */
-INLINE void score(const ga_attention *a, size_t i, const float *keys,
-                  size_t columns, float *scores, const size_t rows,
-                  const size_t n)
+/* The products of `rows` queries q [rows, D] with `n` vectors of keys, times
+ * the scale. */
+INLINE void score(const float *q, size_t ld, size_t D, float scale,
+                  const float *keys, size_t columns, float *scores,
+                  const size_t rows, const size_t n)
 {
     vec sum[HEAD_ROWS][NV];
-    const float *q = a->q + i * a->ld;
     foreach (r, rows)
         foreach (v, n)
             sum[r][v] = vset(0.0f);
-    for (size_t d = 0; d < a->D; d++, keys += columns) {
+    for (size_t d = 0; d < D; d++, keys += columns) {
         vec k[NV];
         foreach (v, n)
             k[v] = vload(keys + v * VL);
         foreach (r, rows)
             foreach (v, n)
-                sum[r][v] = vfma(vset(q[r * a->ld + d]), k[v], sum[r][v]);
+                sum[r][v] = vfma(vset(q[r * ld + d]), k[v], sum[r][v]);
     }
     foreach (r, rows)
         foreach (v, n)
-            vstore(scores + r * columns + v * VL,
-                   vmul(sum[r][v], vset(a->scale)));
+            vstore(scores + r * columns + v * VL, vmul(sum[r][v], vset(scale)));
+}
+
+/* All keys. */
+INLINE void score_all(const float *q, size_t ld, size_t D, float scale,
+                      const float *keys, size_t columns, size_t T,
+                      float *scores, const size_t rows)
+{
+    size_t t = 0;
+    for (; t + VL < T; t += NV * VL)
+        score(q, ld, D, scale, keys + t, columns, scores + t, rows, NV);
+    if (t < T)
+        score(q, ld, D, scale, keys + t, columns, scores + t, rows, 1);
 }
 
 /* Each of `rows` rows [T] to its softmax, and what it must be divided by. */
@@ -442,72 +466,94 @@ INLINE void soften(float *x, size_t columns, size_t T, float *inverse,
     }
 }
 
-/* The values, weighted, of `rows` queries and n vectors of columns. */
-INLINE void mix(const ga_attention *a, size_t i, size_t d, const float *weights,
-                size_t columns, const float *inverse, const size_t rows,
-                const size_t n)
+/* Sums of the rows of v [T, D], weighted: of query r and row t by
+ * w[r * step + t * next].  n vectors of columns from d on. */
+INLINE void mix(float *out, size_t ldo, const float *v, size_t ld, size_t T,
+                size_t D, size_t d, const float *w, size_t step, size_t next,
+                const float *factor, const size_t rows, const size_t n)
 {
     vec sum[HEAD_ROWS][NV];
-    const float *v = a->v + d;
-    size_t left = a->D - d;
+    size_t left = D - d;
     foreach (r, rows)
         foreach (c, n)
             sum[r][c] = vset(0.0f);
-    for (size_t t = 0; t < a->T; t++, v += a->ld) {
+    for (size_t t = 0; t < T; t++, v += ld, w += next) {
         vec value[NV];
         foreach (c, n)
             value[c] = c + 1 < n || left >= n * VL
-                           ? vload(v + c * VL)
-                           : load_upto(v + c * VL, left - c * VL);
+                           ? vload(v + d + c * VL)
+                           : load_upto(v + d + c * VL, left - c * VL);
         foreach (r, rows)
             foreach (c, n)
-                sum[r][c] =
-                    vfma(vset(weights[r * columns + t]), value[c], sum[r][c]);
+                sum[r][c] = vfma(vset(w[r * step]), value[c], sum[r][c]);
     }
     foreach (r, rows)
         foreach (c, n)
-            store_upto(a->out + (i + r) * a->ldo + d + c * VL,
-                       vmul(sum[r][c], vset(inverse[r])), left - c * VL);
+            store_upto(out + r * ldo + d + c * VL,
+                       factor ? vmul(sum[r][c], vset(factor[r])) : sum[r][c],
+                       left - c * VL);
+}
+
+/* All columns. */
+INLINE void mix_all(float *out, size_t ldo, const float *v, size_t ld, size_t T,
+                    size_t D, const float *w, size_t step, size_t next,
+                    const float *factor, const size_t rows)
+{
+    size_t d = 0;
+    for (; d + VL < D; d += NV * VL)
+        mix(out, ldo, v, ld, T, D, d, w, step, next, factor, rows, NV);
+    if (d < D)
+        mix(out, ldo, v, ld, T, D, d, w, step, next, factor, rows, 1);
 }
 
 INLINE void attend(const ga_attention *a, size_t i, const float *keys,
                    size_t columns, float *scores, const size_t rows)
 {
     float inverse[HEAD_ROWS];
-    size_t t = 0, d = 0;
-    for (; t + VL < a->T; t += NV * VL)
-        score(a, i, keys + t, columns, scores + t, rows, NV);
-    if (t < a->T)
-        score(a, i, keys + t, columns, scores + t, rows, 1);
+    score_all(a->q + i * a->ld, a->ld, a->D, a->scale, keys, columns, a->T,
+              scores, rows);
     soften(scores, columns, a->T, inverse, rows);
-    for (; d + VL < a->D; d += NV * VL)
-        mix(a, i, d, scores, columns, inverse, rows, NV);
-    if (d < a->D)
-        mix(a, i, d, scores, columns, inverse, rows, 1);
+    mix_all(a->out + i * a->ldo, a->ldo, a->v, a->ld, a->T, a->D, scores,
+            columns, 1, inverse, rows);
+    for (size_t r = 0; r < rows && a->weights; r++) {
+        for (size_t t = 0; t < a->T; t += VL)
+            store_upto(a->weights + (i + r) * a->T + t,
+                       vmul(load_upto(scores + r * columns + t, a->T - t),
+                            vset(inverse[r])),
+                       a->T - t);
+    }
 }
+
+/* `how`(n) for the rows that there are, n known when compiling. */
+#define BY_HEAD_ROWS(rows)                                                     \
+    switch (rows) {                                                            \
+        TILE(1);                                                               \
+        TILE(2);                                                               \
+        TILE(3);                                                               \
+        TILE(4);                                                               \
+        HEAD_TILES_ABOVE_4                                                     \
+    }
+#if HEAD_ROWS > 4
+#define HEAD_TILES_ABOVE_4                                                     \
+    TILE(5);                                                                   \
+    TILE(6);                                                                   \
+    TILE(7);                                                                   \
+    TILE(8);
+#else
+#define HEAD_TILES_ABOVE_4
+#endif
 
 static void attention(const ga_attention *a)
 {
     const size_t align = GA_ATTENTION_ALIGN;
     const size_t columns = (a->T + align - 1) / align * align;
     float *keys = a->scratch, *scores = keys + columns * a->D;
-    transpose(keys, columns, a);
+    transpose_keys(keys, columns, a->k, a->ld, a->T, a->D);
     for (size_t i = 0, rows; i < a->T; i += rows) {
         rows = next_rows(a->T, i, HEAD_ROWS);
 #define TILE_OF(n)                                                             \
     attend(a, i, keys, columns, scores, (n) <= HEAD_ROWS ? (n) : HEAD_ROWS)
-        switch (rows) {
-            TILE(1);
-            TILE(2);
-            TILE(3);
-            TILE(4);
-#if HEAD_ROWS > 4
-            TILE(5);
-            TILE(6);
-            TILE(7);
-            TILE(8);
-#endif
-        }
+        BY_HEAD_ROWS(rows)
 #undef TILE_OF
     }
 }
@@ -587,6 +633,8 @@ static void axpy(float *y, float a, const float *x, size_t n)
     }
 }
 
+#include "tensor/backward_simd.h"
+
 /* ---- the most that can be done ---- */
 
 enum { WORK = 10 }; /* sums that wait for nothing but themselves */
@@ -628,6 +676,14 @@ const ga_kernels GA_KERNELS = {
     .dot = dot,
     .dot_rows = dot_rows,
     .axpy = axpy,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
+    .layer_norm_backward = layer_norm_backward,
+    .add_columns = add_columns,
+    .attention_backward = attention_backward,
+    .transpose = transpose,
+    .pair_bf16 = pair_bf16,
+    .adamw = adamw,
     .work = work,
 };
 
