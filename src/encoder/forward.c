@@ -200,17 +200,21 @@ static void attend(const pass *p, size_t member)
             const float *q = p->qkv + first * 3 * H + h * D;
             if (i * c->heads + h < mine.first || i * c->heads + h >= mine.end)
                 continue;
-            p->kernels->attention(&(ga_attention){
-                .T = T,
-                .D = D,
-                .q = q,
-                .k = q + H,
-                .v = q + 2 * H,
-                .ld = 3 * H,
-                .scale = 1.0f / sqrtf((float)D),
-                .out = p->mixed + first * H + h * D,
-                .ldo = H,
-                .scratch = p->scratch + member * p->scratch_size});
+            const ga_attention a = {.T = T,
+                                    .D = D,
+                                    .q = q,
+                                    .k = q + H,
+                                    .v = q + 2 * H,
+                                    .ld = 3 * H,
+                                    .scale = 1.0f / sqrtf((float)D),
+                                    .out = p->mixed + first * H + h * D,
+                                    .ldo = H,
+                                    .scratch =
+                                        p->scratch + member * p->scratch_size};
+            if (p->enc->weights.type == GA_INT8 && T >= GA_ATTENTION_INT8)
+                p->kernels->attention_int8(&a);
+            else
+                p->kernels->attention(&a);
         }
         first += T;
     }

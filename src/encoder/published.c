@@ -73,7 +73,8 @@ static ga_status find_linear(const source *s, size_t layer,
 
 /* Checkpoints that came from TensorFlow call them gamma and beta,
  * bert-base-uncased among them. */
-static ga_status find_norm(const source *s, const char *name, ga_published_norm *out)
+static ga_status find_norm(const source *s, const char *name,
+                           ga_published_norm *out)
 {
     char weight[MAX_NAME], gamma[MAX_NAME], bias[MAX_NAME], beta[MAX_NAME];
     snprintf(weight, sizeof(weight), "%s.weight", name);

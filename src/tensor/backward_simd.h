@@ -179,8 +179,8 @@ static void adamw(const ga_adamw *a, float *w, const float *gradient,
         const size_t left = n - i;
         vec g = vmul(load_upto(gradient + i, left), clip);
         vec m = vfma(load_upto(first + i, left), beta1, vmul(g, rest1));
-        vec v = vfma(load_upto(second + i, left), beta2,
-                     vmul(vmul(g, g), rest2));
+        vec v =
+            vfma(load_upto(second + i, left), beta2, vmul(vmul(g, g), rest2));
         vec size = vfma(vsqrt(v), spread, eps);
         vec x = vmul(load_upto(w + i, left), kept);
         store_upto(first + i, m, left);

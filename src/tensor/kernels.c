@@ -4,13 +4,22 @@
 const char *const ga__kernels_names[] = {"ref",        "avx2",       "avx512",
                                          "avx512vnni", "avx512bf16", NULL};
 
+static size_t rounded_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
 /* Attention keeps the keys of a head transposed and the scores of a few
- * queries, both filled up to whole vectors. */
+ * queries, both filled up to whole vectors; in 8 bits the queries with a scale
+ * and a low each, keys and values packed with a scale and a sum, and a few
+ * queries' scores and weights, all at whole cache lines. */
 size_t ga__attention_scratch(size_t T, size_t D)
 {
-    size_t columns =
-        (T + GA_ATTENTION_ALIGN - 1) / GA_ATTENTION_ALIGN * GA_ATTENTION_ALIGN;
-    return columns * (D + GA_ATTENTION_ROWS);
+    const size_t rows = rounded_up(T, 64), wide = rounded_up(D, 64);
+    size_t f32 = rounded_up(T, GA_ATTENTION_ALIGN) * (D + GA_ATTENTION_ROWS);
+    size_t int8 = rows * wide / 4 * 3 + 4 * rows + 3 * wide +
+                  GA_ATTENTION_INT8_ROWS * (rows + rows / 2 + 2) + 256;
+    return f32 > int8 || T < GA_ATTENTION_INT8 ? f32 : int8;
 }
 
 /* Backwards the values are what is transposed, and the gradients of all scores

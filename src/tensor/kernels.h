@@ -24,7 +24,7 @@
 
 #include "base/mem.h"
 
-enum { GA_PANEL = 32, GA_INT4_GROUP = 8 };
+enum { GA_PANEL = 32, GA_INT4_GROUP = 8, GA_ATTENTION_INT8 = 64 };
 
 /* What the factors of a product are; its sums are float32, or exact in 32 bits
  * for int8.  A bfloat16 is the upper half of a float32, rounded to even. */
@@ -130,6 +130,10 @@ typedef struct {
     void (*scan)(const ga_scan *s);
 
     void (*attention)(const ga_attention *a);
+
+    /* The same with queries, keys, values and weights in 8 bits where that is
+     * faster, for texts of GA_ATTENTION_INT8 tokens and more. */
+    void (*attention_int8)(const ga_attention *a);
 
     /* Each row of x [rows, H] to mean 0 and variance 1, times gamma [H], plus
      * beta [H]; in place (Ba et al., 2016). */

@@ -7,7 +7,8 @@
 
 enum {
     GA_ATTENTION_ALIGN = 16, /* floats: the longest vector */
-    GA_ATTENTION_ROWS = 8    /* queries at a time, at most */
+    GA_ATTENTION_ROWS = 8,   /* queries at a time, at most */
+    GA_ATTENTION_INT8_ROWS = 14
 };
 
 extern const ga_kernels ga__kernels_ref;

@@ -333,6 +333,7 @@ const ga_kernels ga__kernels_ref = {
     .round_bf16 = round_bf16,
     .scan = scan,
     .attention = attention,
+    .attention_int8 = attention,
     .layer_norm = layer_norm,
     .dot = dot,
     .dot_rows = dot_rows,

@@ -236,28 +236,36 @@ INLINE void tile(const ga_gemm *g, const ga_number type, size_t i, size_t j,
         TILE_OF(n);                                                            \
         break
 
+/* TILE_OF(n) for the rows that there are, n known when compiling. */
+#if VL > 8
+#define TILES_ABOVE_6                                                          \
+    TILE(7);                                                                   \
+    TILE(8);                                                                   \
+    TILE(9);                                                                   \
+    TILE(10);                                                                  \
+    TILE(11);                                                                  \
+    TILE(12);                                                                  \
+    TILE(13);                                                                  \
+    TILE(14);
+#else
+#define TILES_ABOVE_6
+#endif
+#define BY_ROWS(rows)                                                          \
+    switch (rows) {                                                            \
+        TILE(1);                                                               \
+        TILE(2);                                                               \
+        TILE(3);                                                               \
+        TILE(4);                                                               \
+        TILE(5);                                                               \
+        TILE(6);                                                               \
+        TILES_ABOVE_6                                                          \
+    }
+
 INLINE void run_tile(const ga_gemm *g, const ga_number type, size_t i, size_t j,
                      size_t rows)
 {
 #define TILE_OF(n) tile(g, type, i, j, (n) <= F32_ROWS ? (n) : F32_ROWS)
-    switch (rows) {
-        TILE(1);
-        TILE(2);
-        TILE(3);
-        TILE(4);
-        TILE(5);
-        TILE(6);
-#if VL > 8
-        TILE(7);
-        TILE(8);
-        TILE(9);
-        TILE(10);
-        TILE(11);
-        TILE(12);
-        TILE(13);
-        TILE(14);
-#endif
-    }
+    BY_ROWS(rows)
 #undef TILE_OF
 }
 
@@ -524,7 +532,7 @@ INLINE void attend(const ga_attention *a, size_t i, const float *keys,
     }
 }
 
-/* `how`(n) for the rows that there are, n known when compiling. */
+/* The same for queries. */
 #define BY_HEAD_ROWS(rows)                                                     \
     switch (rows) {                                                            \
         TILE(1);                                                               \
@@ -635,6 +643,10 @@ static void axpy(float *y, float a, const float *x, size_t n)
 
 #include "tensor/backward_simd.h"
 
+#ifdef INT8_ATTENTION
+#include "tensor/attention_int8_simd.h"
+#endif
+
 /* ---- the most that can be done ---- */
 
 enum { WORK = 10 }; /* sums that wait for nothing but themselves */
@@ -672,6 +684,11 @@ const ga_kernels GA_KERNELS = {
     .round_bf16 = round_bf16,
     .scan = scan,
     .attention = attention,
+#ifdef INT8_ATTENTION
+    .attention_int8 = attention_int8,
+#else
+    .attention_int8 = attention,
+#endif
     .layer_norm = layer_norm,
     .dot = dot,
     .dot_rows = dot_rows,

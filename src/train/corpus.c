@@ -186,8 +186,8 @@ static ga_status turn_links(maker *m)
             }
         }
         for (size_t g = 0; g < c->guideline_count && pass == 0; g++) {
-            c->guidelines[g].prompts.items = ga__arena_alloc(
-                &c->arena, m->links[g] + 1, sizeof(ga_link));
+            c->guidelines[g].prompts.items =
+                ga__arena_alloc(&c->arena, m->links[g] + 1, sizeof(ga_link));
             if (!c->guidelines[g].prompts.items)
                 return no_memory(m, m->links[g] * sizeof(ga_link));
         }

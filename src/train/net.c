@@ -60,8 +60,7 @@ static ga_net_linear place_qkv(ga_net *net, size_t layer)
 {
     const size_t H = net->config.hidden;
     ga_net_linear l = {.N = 3 * H, .K = H};
-    l.weight =
-        place(net, H, H, LAYER "attention.self.query.weight", layer);
+    l.weight = place(net, H, H, LAYER "attention.self.query.weight", layer);
     place(net, H, H, LAYER "attention.self.key.weight", layer);
     place(net, H, H, LAYER "attention.self.value.weight", layer);
     l.bias = place(net, H, 0, LAYER "attention.self.query.bias", layer);
@@ -77,10 +76,10 @@ static void place_all(ga_net *net)
     net->count = net->parameter_count = 0;
     net->words =
         place(net, c->vocab, H, "embeddings.word_embeddings.weight", 0);
-    net->positions = place(net, c->positions, H,
-                           "embeddings.position_embeddings.weight", 0);
-    net->types = place(net, c->types, H,
-                       "embeddings.token_type_embeddings.weight", 0);
+    net->positions =
+        place(net, c->positions, H, "embeddings.position_embeddings.weight", 0);
+    net->types =
+        place(net, c->types, H, "embeddings.token_type_embeddings.weight", 0);
     net->embedding_norm = place_norm(net, "embeddings.LayerNorm.weight",
                                      "embeddings.LayerNorm.bias", 0);
     for (size_t i = 0; i < c->layers; i++) {
@@ -231,9 +230,10 @@ ga_status ga__net_open(const char *dir, const ga_net_options *options,
         rc = ga__encoder_config_parse(image.config, &net->config, err);
     }
     if (!rc && options->frozen > net->config.layers)
-        rc = ga__fail(err, GA_INVAL,
-                      "%zu layers frozen: the model has %zu, and one must learn",
-                      options->frozen - 1, net->config.layers);
+        rc =
+            ga__fail(err, GA_INVAL,
+                     "%zu layers frozen: the model has %zu, and one must learn",
+                     options->frozen - 1, net->config.layers);
     if (!rc)
         rc = make_room(net, err);
     if (!rc)
@@ -361,8 +361,8 @@ double ga__net_gradient_norm(ga_net *net)
     stepper s = {.net = net};
     s.sums = ga__arena_alloc(&net->arena, pieces, sizeof(*s.sums));
     if (!s.sums) /* without memory by one thread */
-        total = squares(net->gradient + rest_of(net),
-                        net->count - rest_of(net));
+        total =
+            squares(net->gradient + rest_of(net), net->count - rest_of(net));
     else
         ga__pool_run(net->pool, pieces, sum_piece, &s);
     for (size_t i = 0; i < pieces && s.sums; i++)

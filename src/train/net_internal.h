@@ -25,14 +25,14 @@ typedef struct {
 
 /* What a layer keeps for its backward pass. */
 typedef struct {
-    float *x;      /* [T, H], what goes in */
-    float *qkv;    /* [T, 3H] */
-    float *soft;   /* [heads, T_i, T_i] of each text */
-    float *mixed;  /* [T, H] */
-    float *s1;     /* [T, H], in front of the attention's norm */
-    float *x1;     /* [T, H], behind it */
-    float *u;      /* [T, I], in front of GELU */
-    float *s2;     /* [T, H], in front of the output's norm */
+    float *x;     /* [T, H], what goes in */
+    float *qkv;   /* [T, 3H] */
+    float *soft;  /* [heads, T_i, T_i] of each text */
+    float *mixed; /* [T, H] */
+    float *s1;    /* [T, H], in front of the attention's norm */
+    float *x1;    /* [T, H], behind it */
+    float *u;     /* [T, I], in front of GELU */
+    float *s2;    /* [T, H], in front of the output's norm */
 } ga_net_kept;
 
 /* One pass, shared by all threads. */
@@ -40,23 +40,23 @@ typedef struct {
     ga_net *net;
     size_t T, longest;
     bool learn;
-    float *out;     /* [texts, H] */
-    float *length;  /* [texts], of the pooled vector */
-    float *embedded; /* [T, H], in front of the embeddings' norm */
+    float *out;        /* [texts, H] */
+    float *length;     /* [texts], of the pooled vector */
+    float *embedded;   /* [T, H], in front of the embeddings' norm */
     ga_net_kept *kept; /* [L], all the same unless something is learnt */
-    float *x;       /* [T, H], what the last layer makes */
-    size_t *soft_at; /* [texts] */
-    size_t *row;    /* [texts], first row of each text */
+    float *x;          /* [T, H], what the last layer makes */
+    size_t *soft_at;   /* [texts] */
+    size_t *row;       /* [texts], first row of each text */
     /* work: */
-    float *wide;    /* [T, I] */
-    void *rounded;  /* [CHUNK, widest] */
-    void *turned;   /* [widest, CHUNK], a gradient transposed */
-    void *pairs;    /* the same on its way there */
-    void *packed;   /* [widest, CHUNK], an input as weights */
+    float *wide;         /* [T, I] */
+    void *rounded;       /* [CHUNK, widest] */
+    void *turned;        /* [widest, CHUNK], a gradient transposed */
+    void *pairs;         /* the same on its way there */
+    void *packed;        /* [widest, CHUNK], an input as weights */
     float *dx, *dy, *dz; /* [T, H] */
-    float *dwide;   /* [T, I] */
-    float *dqkv;    /* [T, 3H] */
-    float *scratch; /* of attention, for each member */
+    float *dwide;        /* [T, I] */
+    float *dqkv;         /* [T, 3H] */
+    float *scratch;      /* of attention, for each member */
     size_t scratch_size;
     const float *dout; /* [texts, H] */
 } ga_net_pass;
@@ -68,7 +68,7 @@ struct ga_net {
     ga_barrier barrier;
     ga_encoder *encoder;
     ga_encoder_config config;
-    size_t count; /* parameters, all together */
+    size_t count;                             /* parameters, all together */
     float *value, *gradient, *first, *second; /* [count] */
     ga_parameter *parameters;
     size_t parameter_count;
@@ -83,7 +83,7 @@ struct ga_net {
     bool *is_touched;    /* [V] */
     size_t touched_count;
     uint64_t steps;
-    uint64_t passes; /* that learnt: each drops other elements */
+    uint64_t passes;    /* that learnt: each drops other elements */
     ga_net_batch batch; /* of the last pass, the arena's */
     ga_arena arena;
     ga_net_pass pass;

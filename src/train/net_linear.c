@@ -47,15 +47,15 @@ static void product(const ga_net *net, size_t member, size_t M, size_t N,
     out.bias = out.bias ? out.bias + j : NULL;
     out.residual = out.residual ? out.residual + j : NULL;
     out.c += j;
-    net->k->gemm(&(ga_gemm){.type = net->options.type,
-                            .M = M,
-                            .N = end - j,
-                            .K = K,
-                            .a = a,
-                            .lda = lda,
-                            .w = (const char *)w +
-                                 ga__net_packed_bytes(net, j, K),
-                            .out = out});
+    net->k->gemm(
+        &(ga_gemm){.type = net->options.type,
+                   .M = M,
+                   .N = end - j,
+                   .K = K,
+                   .a = a,
+                   .lda = lda,
+                   .w = (const char *)w + ga__net_packed_bytes(net, j, K),
+                   .out = out});
 }
 
 /* The member's rows of x [rows, K] as a product takes them; others' rows are
@@ -130,8 +130,8 @@ static void pack_rows(const ga_net *net, ga_net_range mine, void *packed,
         if (n < GA_PANEL)
             memset(to, 0, groups * GA_PANEL * sizeof(*to));
         if (net->options.type == GA_F32) {
-            net->k->transpose(to, GA_PANEL, (const uint32_t *)(const void *)from,
-                              K, n, K);
+            net->k->transpose(to, GA_PANEL,
+                              (const uint32_t *)(const void *)from, K, n, K);
             continue;
         }
         for (size_t k = 0; k < K; k += COLUMNS) {
@@ -205,11 +205,11 @@ void ga__net_linear_backward(ga_net_pass *p, size_t member,
                      x + t * K, rows, K);
         ga__net_wait(net);
         if (dx)
-            product(net, member, rows, K, N, a, whole(net, N), l->back,
-                    (ga_epilogue){
-                        .residual = residual ? residual + t * K : NULL,
-                        .c = dx + t * K,
-                        .ldc = K});
+            product(
+                net, member, rows, K, N, a, whole(net, N), l->back,
+                (ga_epilogue){.residual = residual ? residual + t * K : NULL,
+                              .c = dx + t * K,
+                              .ldc = K});
         product(net, member, N, K, rows, p->turned, whole(net, rows), p->packed,
                 (ga_epilogue){.residual = dw, .c = dw, .ldc = K});
         net->k->add_columns(net->gradient + l->bias + columns.first,

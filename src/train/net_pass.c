@@ -97,8 +97,8 @@ static ga_status allocate(ga_net_pass *p, const ga_net_batch *b, ga_error *err)
         take_kept(p, &t, soft);
     p->wide = take(&t, p->T * I, sizeof(float));
     p->rounded = take(&t, chunk, sizeof(uint16_t));
-    p->scratch = take(&t, p->net->barrier.threads * p->scratch_size,
-                      sizeof(float));
+    p->scratch =
+        take(&t, p->net->barrier.threads * p->scratch_size, sizeof(float));
     if (p->learn) {
         p->turned = take(&t, chunk, sizeof(float));
         p->pairs = take(&t, chunk, sizeof(float));
@@ -138,9 +138,9 @@ static void norm_backward(ga_net_pass *p, size_t member, const ga_net_norm *n,
     const ga_net_range rows = rows_of(p, member);
     const ga_net_range columns = ga__net_share(net, member, H);
     const size_t j = columns.first, width = columns.end - j;
-    net->k->layer_norm_backward(
-        ds + rows.first * H, s + rows.first * H, dy + rows.first * H,
-        net->value + n->gamma, net->config.norm_eps, rows.end - rows.first, H);
+    net->k->layer_norm_backward(ds + rows.first * H, s + rows.first * H,
+                                dy + rows.first * H, net->value + n->gamma,
+                                net->config.norm_eps, rows.end - rows.first, H);
     ga__net_wait(net);
     net->k->add_columns(net->gradient + n->gamma + j, dy + j, s + j, H, p->T,
                         width);
@@ -248,8 +248,7 @@ static ga_attention head_of(const ga_net_pass *p, size_t member,
         .out = k->mixed + p->row[text] * H + head * D,
         .ldo = H,
         .scratch = p->scratch + member * p->scratch_size,
-        .weights =
-            k->soft ? k->soft + p->soft_at[text] + head * T * T : NULL};
+        .weights = k->soft ? k->soft + p->soft_at[text] + head * T * T : NULL};
 }
 
 static void attend(ga_net_pass *p, size_t member, const ga_net_kept *k)
@@ -265,8 +264,8 @@ static void attend(ga_net_pass *p, size_t member, const ga_net_kept *k)
 }
 
 /* dqkv from the gradient of what the heads made. */
-static void attend_backward(ga_net_pass *p, size_t member,
-                            const ga_net_kept *k, float *dmixed, float *dqkv)
+static void attend_backward(ga_net_pass *p, size_t member, const ga_net_kept *k,
+                            float *dmixed, float *dqkv)
 {
     const size_t H = hidden(p), heads = p->net->config.heads;
     const ga_net_range mine =
@@ -314,7 +313,8 @@ static void layer(ga_net_pass *p, size_t member, size_t i)
     norm(p, member, &l->output_norm, k->s2, next);
 }
 
-/* p->dx, the gradient of what the layer makes, becomes that of what it takes. */
+/* p->dx, the gradient of what the layer makes, becomes that of what it takes.
+ */
 static void layer_backward(ga_net_pass *p, size_t member, size_t i)
 {
     ga_net *net = p->net;
@@ -347,9 +347,8 @@ static void pool(ga_net_pass *p, size_t member)
     const size_t H = hidden(p);
     const ga_net_range mine = ga__net_share(p->net, member, b->texts);
     for (size_t i = mine.first; i < mine.end; i++) {
-        const size_t T = p->net->config.pooling == GA_POOLING_CLS
-                             ? 1
-                             : b->lengths[i];
+        const size_t T =
+            p->net->config.pooling == GA_POOLING_CLS ? 1 : b->lengths[i];
         float *out = p->out + i * H;
         double squares = 0;
         memset(out, 0, H * sizeof(*out));
@@ -422,8 +421,7 @@ static ga_status keep_batch(ga_net *net, const ga_net_batch *b, ga_error *err)
     ids = ga__arena_alloc(&net->arena, total, sizeof(*ids));
     const uint32_t **rows =
         ga__arena_alloc(&net->arena, b->texts, sizeof(*rows));
-    size_t *lengths =
-        ga__arena_alloc(&net->arena, b->texts, sizeof(*lengths));
+    size_t *lengths = ga__arena_alloc(&net->arena, b->texts, sizeof(*lengths));
     if (!ids || !rows || !lengths)
         return ga__fail_nomem(err, total * sizeof(*ids));
     for (size_t i = 0; i < b->texts; i++) {

@@ -57,7 +57,7 @@ double ga__prototype_loss(const ga_kernels *k, const ga_prototype_batch *b,
                           float *scratch, float *dz, double *right)
 {
     const size_t P = b->prototypes, H = b->H;
-    float *c = scratch, *dc = c + P * H;     /* [P, H] each */
+    float *c = scratch, *dc = c + P * H;         /* [P, H] each */
     float *length = dc + P * H, *s = length + P; /* [P] each */
     double loss = 0, total = 0;
     size_t rows = b->queries, hits = 0;

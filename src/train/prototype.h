@@ -17,13 +17,13 @@ typedef struct {
 
 typedef struct {
     size_t H, queries, prototypes;
-    const float *z;      /* [rows, H], unit: queries first */
+    const float *z;         /* [rows, H], unit: queries first */
     const ga_prototype *of; /* [prototypes] */
     const uint32_t *wanted; /* [queries], a prototype */
-    const bool *masked;  /* [queries, prototypes]: no wrong answer */
-    const float *weight; /* [queries], of a query in the loss */
-    float text_weight;   /* the text counts as so many supports */
-    float scale;         /* of cosines: 1 / temperature */
+    const bool *masked;     /* [queries, prototypes]: no wrong answer */
+    const float *weight;    /* [queries], of a query in the loss */
+    float text_weight;      /* the text counts as so many supports */
+    float scale;            /* of cosines: 1 / temperature */
 } ga_prototype_batch;
 
 /* Floats of working memory. */

@@ -17,11 +17,11 @@ typedef struct {
     const ga_train_options *o;
     const ga_kernels *k;
     size_t H, G;
-    uint32_t *order;  /* [learning], the guidelines as this epoch draws them */
-    size_t learning;  /* guidelines that are trained on */
-    uint64_t epoch;   /* of the order; UINT64_MAX: none yet */
-    float *bank;      /* [G, H], prototypes when last measured */
-    float *texts;     /* [G, H], of the texts alone */
+    uint32_t *order; /* [learning], the guidelines as this epoch draws them */
+    size_t learning; /* guidelines that are trained on */
+    uint64_t epoch;  /* of the order; UINT64_MAX: none yet */
+    float *bank;     /* [G, H], prototypes when last measured */
+    float *texts;    /* [G, H], of the texts alone */
     bool has_bank;
     /* of a step */
     uint32_t *chosen; /* [guidelines] */
@@ -34,7 +34,7 @@ typedef struct {
     uint32_t *wanted;
     bool *masked;
     float *weight;
-    float *z, *dz;        /* [rows, H] */
+    float *z, *dz;           /* [rows, H] */
     float *unique, *dunique; /* [rows, H], of distinct texts */
     float *scratch;
     const uint32_t **ids; /* [rows] or of a chunk */
@@ -140,8 +140,8 @@ static void choose_neighbours(trainer *t, uint32_t g, uint64_t *chance)
     uint32_t near[NEAREST];
     t->k->dot_rows(t->scores, t->bank, t->G, t->bank + g * t->H, t->H);
     for (unsigned i = 0; i < t->o->neighbours; i++) {
-        size_t n = ga__index_top(t->scores, t->G, NEAREST, may_be_neighbour, t,
-                                 near);
+        size_t n =
+            ga__index_top(t->scores, t->G, NEAREST, may_be_neighbour, t, near);
         if (n > 0 && t->chosen_count < t->o->guidelines)
             t->chosen[t->chosen_count++] = near[below(chance, n)];
     }
@@ -195,13 +195,12 @@ static void mask(trainer *t, size_t query, const ga_links *needs, size_t wanted)
     for (size_t p = 0; p < t->chosen_count; p++) {
         masked[p] = false;
         for (size_t i = 0; i < needs->count && !masked[p]; i++)
-            masked[p] = needs->items[i].at == t->chosen[p] &&
-                        needs->items[i].grade > 0;
+            masked[p] =
+                needs->items[i].at == t->chosen[p] && needs->items[i].grade > 0;
         if (t->has_bank && p != wanted)
-            masked[p] |=
-                t->k->dot(t->texts + t->chosen[p] * t->H,
-                          t->texts + t->chosen[wanted] * t->H, t->H) >=
-                t->o->similar;
+            masked[p] |= t->k->dot(t->texts + t->chosen[p] * t->H,
+                                   t->texts + t->chosen[wanted] * t->H,
+                                   t->H) >= t->o->similar;
     }
 }
 
@@ -213,8 +212,7 @@ static ga_status draw(trainer *t, uint64_t step)
     choose_guidelines(t, step, &chance);
     const size_t P = t->chosen_count;
     uint32_t **pick = ga__calloc(P, sizeof(*pick));
-    ga_status rc =
-        pick ? GA_OK : ga__fail_nomem(t->err, P * sizeof(*pick));
+    ga_status rc = pick ? GA_OK : ga__fail_nomem(t->err, P * sizeof(*pick));
     t->rows = t->queries = 0;
     for (size_t p = 0; p < P && !rc; p++) {
         const ga_links *l = &t->c->guidelines[t->chosen[p]].prompts;
@@ -362,8 +360,8 @@ static ga_status measure_prototypes(trainer *t)
         n += 1 + measured_triggers(t, g);
     const ga_tokens **texts = ga__calloc(n, sizeof(*texts));
     float *z = ga__calloc(n, t->H * sizeof(*z));
-    ga_status rc = texts && z ? GA_OK
-                              : ga__fail_nomem(t->err, n * t->H * sizeof(*z));
+    ga_status rc =
+        texts && z ? GA_OK : ga__fail_nomem(t->err, n * t->H * sizeof(*z));
     n = 0;
     for (size_t g = 0; g < t->G && !rc; g++) {
         const ga_corpus_guideline *q = &t->c->guidelines[g];
@@ -414,8 +412,8 @@ static ga_status measure(trainer *t, ga_train_measure *out)
     const size_t n = t->c->dev_count;
     const ga_tokens **texts = ga__calloc(n, sizeof(*texts));
     float *z = ga__calloc(n, t->H * sizeof(*z));
-    ga_status rc = texts && z ? GA_OK
-                              : ga__fail_nomem(t->err, n * t->H * sizeof(*z));
+    ga_status rc =
+        texts && z ? GA_OK : ga__fail_nomem(t->err, n * t->H * sizeof(*z));
     *out = (ga_train_measure){.likeness = 0};
     if (!rc)
         rc = measure_prototypes(t);
@@ -464,10 +462,9 @@ static void restore_best(trainer *t)
                q[i].count * sizeof(float));
 }
 
-static ga_status run_steps(trainer *t,
-                           bool (*report)(void *arg,
-                                          const ga_train_event *event),
-                           void *arg)
+static ga_status
+run_steps(trainer *t, bool (*report)(void *arg, const ga_train_event *event),
+          void *arg)
 {
     const ga_train_options *o = t->o;
     double best = -1;

@@ -607,37 +607,41 @@ static void check_exp(const ga_kernels *k)
     free(scratch);
 }
 
-static void check_head(const ga_kernels *k, size_t T, size_t D)
+static void check_head(const ga_kernels *k, size_t T, size_t D, bool int8)
 {
+    void (*const attention)(const ga_attention *) =
+        int8 ? k->attention_int8 : k->attention;
+    const float scale = int8 ? 1 / sqrtf((float)D) : 3;
     const size_t ld = 3 * D + 1, ldo = D + 2;
     float *x = noise(T * ld), *out = noise(T * ldo), *weights = noise(T);
     float *scratch = noise(ga__attention_scratch(T, D));
     for (size_t i = 0; i < T; i++)
         out[i * ldo + D] = 7; /* what stands between rows must stay */
-    k->attention(&(ga_attention){.T = T,
-                                 .D = D,
-                                 .q = x,
-                                 .k = x + D,
-                                 .v = x + 2 * D,
-                                 .ld = ld,
-                                 .scale = 3,
-                                 .out = out,
-                                 .ldo = ldo,
-                                 .scratch = scratch});
+    attention(&(ga_attention){.T = T,
+                              .D = D,
+                              .q = x,
+                              .k = x + D,
+                              .v = x + 2 * D,
+                              .ld = ld,
+                              .scale = scale,
+                              .out = out,
+                              .ldo = ldo,
+                              .scratch = scratch});
     for (size_t i = 0; i < T; i++) {
         double sum = 0;
         for (size_t t = 0; t < T; t++) {
             double dot = 0;
             for (size_t d = 0; d < D; d++)
                 dot += (double)x[i * ld + d] * (double)x[t * ld + D + d];
-            weights[t] = (float)exp(3 * dot);
-            sum += exp(3 * dot);
+            weights[t] = (float)exp((double)scale * dot);
+            sum += exp((double)scale * dot);
         }
         for (size_t d = 0; d < D; d++) {
             double mixed = 0;
             for (size_t t = 0; t < T; t++)
                 mixed += (double)weights[t] * (double)x[t * ld + 2 * D + d];
-            assert_near((double)out[i * ldo + d], mixed / sum, 2e-5, k->name);
+            assert_near((double)out[i * ldo + d], mixed / sum,
+                        int8 ? 0.01 : 2e-5, k->name);
         }
         assert_true(out[i * ldo + D] == 7);
     }
@@ -651,10 +655,16 @@ static void check_attention(const ga_kernels *k)
 {
     static const size_t Ds[] = {1, 8, 15, 16, 17, 32, 33, 64};
     for (size_t T = 1; T <= 40; T++)
-        check_head(k, T, 8);
+        check_head(k, T, 8, false);
     for (size_t i = 0; i < sizeof(Ds) / sizeof(*Ds); i++)
-        check_head(k, 19, Ds[i]);
-    check_head(k, 130, 32);
+        check_head(k, 19, Ds[i], false);
+    check_head(k, 130, 32, false);
+    for (size_t T = GA_ATTENTION_INT8; T < GA_ATTENTION_INT8 + 34; T++)
+        check_head(k, T, T % 3 == 0 ? 32 : 24, true);
+    for (size_t i = 0; i < sizeof(Ds) / sizeof(*Ds); i++)
+        check_head(k, 131, Ds[i], true);
+    check_head(k, 512, 64, true);
+    check_head(k, 65, 300, true);
     check_exp(k);
 }
 

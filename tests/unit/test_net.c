@@ -50,12 +50,13 @@ static void open_net(fixture *f, const ga_net_options *options,
     ga_error err = {""};
     *f = (fixture){0};
     tiny_folder(&(tiny_options){.pooling = pooling,
-                                .modules = pooling ? "[{\"idx\":0,\"name\":\"0\","
-                                                     "\"path\":\"1_Pooling\","
-                                                     "\"type\":\"sentence_"
-                                                     "transformers.models."
-                                                     "Pooling\"}]"
-                                                   : NULL},
+                                .modules = pooling
+                                               ? "[{\"idx\":0,\"name\":\"0\","
+                                                 "\"path\":\"1_Pooling\","
+                                                 "\"type\":\"sentence_"
+                                                 "transformers.models."
+                                                 "Pooling\"}]"
+                                               : NULL},
                 dir);
     assert_int_equal(ga__pool_new(threads, &f->pool, NULL), GA_OK);
     if (ga__net_open(dir, options, f->pool, &f->net, &err))
@@ -129,8 +130,7 @@ static void check_tensors(const golden *g, const char *key, const fixture *f,
     size_t count, seen = 0;
     const ga_parameter *q = ga__net_parameters(f->net, &count);
     for (size_t i = 0; i < count; i++) {
-        uint32_t list =
-            ga__json_get(doc, ga__json_get(doc, 0, key), q[i].name);
+        uint32_t list = ga__json_get(doc, ga__json_get(doc, 0, key), q[i].name);
         double most = 0, wanted;
         size_t n = 0;
         assert_int_equal(doc->nodes[list].count, q[i].count);
@@ -302,12 +302,10 @@ static void test_learns(void **state)
         const ga_net_options options = {.frozen = frozen};
         open_net(&before, &options, 1, NULL);
         train(&f, &options, 2);
-        const size_t first =
-            frozen ? f.net->layers[frozen - 1].qkv.weight : 0;
+        const size_t first = frozen ? f.net->layers[frozen - 1].qkv.weight : 0;
         assert_memory_equal(f.net->value, before.net->value,
                             first * sizeof(float));
-        assert_memory_not_equal(f.net->value + first,
-                                before.net->value + first,
+        assert_memory_not_equal(f.net->value + first, before.net->value + first,
                                 (f.net->count - first) * sizeof(float));
         assert_true(loss_of(&f, false) < loss_of(&before, false) - 0.1);
         close_net(&f);
@@ -327,9 +325,9 @@ static void test_same_vectors(void **state)
     assert_int_equal(ga_scratch_new(1, &s, NULL), GA_OK);
     for (size_t i = 0; i < TEXTS; i++)
         texts[i] = ga__str(sentences[i]);
-    assert_int_equal(ga_encoder_embed(ga__net_encoder(f.net), s, texts, TEXTS,
-                                      out, NULL),
-                     GA_OK);
+    assert_int_equal(
+        ga_encoder_embed(ga__net_encoder(f.net), s, texts, TEXTS, out, NULL),
+        GA_OK);
     for (int learns = 0; learns < 2; learns++) {
         loss_of(&f, learns != 0);
         for (size_t i = 0; i < TEXTS * H; i++)
@@ -350,9 +348,9 @@ static void test_refuses(void **state)
     (void)state;
     tiny_folder(&(tiny_options){0}, dir);
     assert_int_equal(ga__pool_new(1, &pool, NULL), GA_OK);
-    assert_int_equal(ga__net_open(dir, &(ga_net_options){.frozen = 3}, pool,
-                                  &net, &err),
-                     GA_INVAL);
+    assert_int_equal(
+        ga__net_open(dir, &(ga_net_options){.frozen = 3}, pool, &net, &err),
+        GA_INVAL);
     assert_non_null(strstr(err.msg, "2 layers frozen"));
     assert_null(net);
     tiny_remove(dir);
