@@ -206,6 +206,14 @@ void ga__atomic_abort(ga_atomic_file *f)
     *f = GA_ATOMIC_FILE_INIT;
 }
 
+ga_status ga__folder_make(const char *path, ga_error *err)
+{
+    if (mkdir(path, 0777) && errno != EEXIST)
+        return ga__fail(err, GA_IO, "cannot make '%s': %s", path,
+                        strerror(errno));
+    return GA_OK;
+}
+
 char *ga__path_join(const char *dir, const char *name)
 {
     size_t n = strlen(dir);

@@ -45,6 +45,9 @@ ga_status ga__atomic_open(const char *path, ga_atomic_file *f, ga_error *err);
 ga_status ga__atomic_commit(ga_atomic_file *f, ga_error *err);
 void ga__atomic_abort(ga_atomic_file *f);
 
+/* Make a folder unless it is there. */
+ga_status ga__folder_make(const char *path, ga_error *err);
+
 /* "dir/name" as a new string the caller frees, "name" when dir is empty; NULL
  * when memory is out. */
 char *ga__path_join(const char *dir, const char *name);

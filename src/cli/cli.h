@@ -113,6 +113,6 @@ void cli_lines_close(cli_lines *in);
 
 /* The commands; main.c lists them. */
 extern const cli_command cli_ask, cli_bench, cli_embed, cli_eval, cli_library,
-    cli_pack, cli_pairs, cli_paths_command, cli_retrieve;
+    cli_pack, cli_pairs, cli_paths_command, cli_retrieve, cli_train;
 
 #endif

@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 
 static const cli_command *const commands[] = {
-    &cli_ask,  &cli_retrieve, &cli_library, &cli_pack,          &cli_pairs,
-    &cli_eval, &cli_embed,    &cli_bench,   &cli_paths_command,
+    &cli_ask,   &cli_retrieve, &cli_library, &cli_pack,  &cli_pairs,
+    &cli_train, &cli_eval,     &cli_embed,   &cli_bench, &cli_paths_command,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 

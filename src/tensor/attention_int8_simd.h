@@ -12,14 +12,14 @@
 enum { WIDEST = 256 }; /* of a head's D; models have 32 or 64 */
 
 typedef struct {
-    uint8_t *q;            /* [T, wide] */
-    int8_t *k, *v;         /* packed: [T, D] and [D, T] */
+    uint8_t *q;             /* [T, wide] */
+    int8_t *k, *v;          /* packed: [T, D] and [D, T] */
     uint8_t *upper, *lower; /* [INT8_ROWS, columns]: weights of some */
-    float *q_scale, *q_low;   /* [T] */
-    float *k_scale, *k_sum;   /* [T] */
-    float *v_scale, *v_sum;   /* [D] */
-    float *scores;            /* [INT8_ROWS, columns] */
-    float *w_scale, *w_low;   /* [INT8_ROWS] */
+    float *q_scale, *q_low; /* [T] */
+    float *k_scale, *k_sum; /* [T] */
+    float *v_scale, *v_sum; /* [D] */
+    float *scores;          /* [INT8_ROWS, columns] */
+    float *w_scale, *w_low; /* [INT8_ROWS] */
     size_t wide, columns;
 } ga_attention_bytes;
 

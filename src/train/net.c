@@ -242,9 +242,14 @@ ga_status ga__net_open(const char *dir, const ga_net_options *options,
         ga__net_close(net);
         return rc;
     }
-    ga__pool_run(pool, net->barrier.threads, pack_all, net);
+    ga__net_repack(net);
     *out = net;
     return GA_OK;
+}
+
+void ga__net_repack(ga_net *net)
+{
+    ga__pool_run(net->pool, net->barrier.threads, pack_all, net);
 }
 
 static void free_packed(ga_net_linear *l)
@@ -428,7 +433,7 @@ void ga__net_step(ga_net *net, ga_adamw *a)
     for (size_t i = 0; i < net->touched_count; i++)
         net->is_touched[net->touched[i]] = false;
     net->touched_count = 0;
-    ga__pool_run(net->pool, net->barrier.threads, pack_all, net);
+    ga__net_repack(net);
 }
 
 /* ---- dropout ---- */

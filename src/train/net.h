@@ -67,6 +67,9 @@ const ga_parameter *ga__net_parameters(const ga_net *net, size_t *count);
 float *ga__net_values(ga_net *net);
 float *ga__net_gradients(ga_net *net);
 
+/* Values were changed from outside: use them from now on. */
+void ga__net_repack(ga_net *net);
+
 /* A word's embedding that never had a gradient is not touched by a step; what
  * decay it owes is made good here, before values are read. */
 void ga__net_settle(ga_net *net);

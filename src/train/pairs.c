@@ -202,6 +202,46 @@ void ga__pairs_free(ga_pair_set *set)
     *set = GA_PAIR_SET_INIT;
 }
 
+static ga_status read_id(ga_json *doc, ga_str line, ga_buf *id, ga_error *err)
+{
+    ga_status rc = ga__json_parse(doc, line, err);
+    if (rc)
+        return rc;
+    uint32_t node = ga__json_get(doc, 0, "id");
+    if (node == GA_JSON_NONE || ga__json_type(doc, node) != GA_JSON_STRING)
+        return ga__fail(err, GA_FORMAT, "\"id\" is missing");
+    ga__buf_clear(id);
+    return ga__json_string(doc, node, id, err);
+}
+
+ga_status ga__held_out_read(const char *path,
+                            ga_status (*visit)(void *arg, ga_str id,
+                                               ga_error *err),
+                            void *arg, ga_error *err)
+{
+    ga_map map = GA_MAP_INIT;
+    ga_json doc = GA_JSON_INIT;
+    ga_buf id;
+    ga__buf_init(&id, GA_MAX_LINE_BYTES);
+    ga_status rc = ga__map_open(path, &map, err);
+    size_t number = 0;
+    ga_str line;
+    for (size_t at = 0; !rc && ga__map_line(&map, &at, &line);) {
+        number++;
+        if (line.len == 0)
+            continue;
+        rc = read_id(&doc, line, &id, err);
+        if (!rc)
+            rc = visit(arg, (ga_str){id.ptr, id.len}, err);
+        if (rc)
+            ga__error_prefix(err, "%s:%zu", path, number);
+    }
+    ga__buf_free(&id);
+    ga__json_free(&doc);
+    ga__map_close(&map);
+    return rc;
+}
+
 bool ga__pair_trains(const ga_pair *p)
 {
     return p->split.len == 0 || ga__str_is(p->split, "train");

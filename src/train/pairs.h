@@ -39,6 +39,14 @@ typedef struct {
 ga_status ga__pairs_read(const char *path, ga_pair_set *out, ga_error *err);
 void ga__pairs_free(ga_pair_set *set);
 
+/* Call visit with the id of each guideline of a file of lines {"id","split"}:
+ * those that training must not meet.  Ends with the first failure, which names
+ * the line. */
+ga_status ga__held_out_read(const char *path,
+                            ga_status (*visit)(void *arg, ga_str id,
+                                               ga_error *err),
+                            void *arg, ga_error *err);
+
 /* Is it for training?  Everything else is held out. */
 bool ga__pair_trains(const ga_pair *p);
 

@@ -242,42 +242,20 @@ static ga_status check_held_out(ga_pairs_checker *c, const uint8_t *held_out)
     return rc;
 }
 
-/* Lines {"id","split"}; a blank line is fine. */
-static ga_status read_held_out(ga_pairs_checker *c, uint8_t *held_out)
+typedef struct {
+    ga_pairs_checker *c;
+    uint8_t *held_out;
+} marker;
+
+static ga_status mark_held_out(void *arg, ga_str id, ga_error *err)
 {
-    const char *path = c->o->held_out;
-    ga_map map = GA_MAP_INIT;
-    ga_json doc = GA_JSON_INIT;
-    ga_buf id;
-    ga__buf_init(&id, GA_MAX_LINE_BYTES);
-    ga_status rc = ga__map_open(path, &map, c->err);
-    size_t number = 0;
-    ga_str line;
-    for (size_t at = 0; !rc && ga__map_line(&map, &at, &line);) {
-        number++;
-        if (line.len == 0)
-            continue;
-        rc = ga__json_parse(&doc, line, c->err);
-        uint32_t node = rc ? 0 : ga__json_get(&doc, 0, "id");
-        if (!rc && (node == GA_JSON_NONE ||
-                    ga__json_type(&doc, node) != GA_JSON_STRING))
-            rc = ga__fail(c->err, GA_FORMAT, "\"id\" is missing");
-        ga__buf_clear(&id);
-        if (!rc)
-            rc = ga__json_string(&doc, node, &id, c->err);
-        size_t g = rc ? 0 : ga__pairs_guideline(c, (ga_str){id.ptr, id.len});
-        if (!rc && g == c->G)
-            rc = ga__fail(c->err, GA_NOTFOUND, "no guideline '%.*s'",
-                          (int)(id.len < 128 ? id.len : 128), id.ptr);
-        if (rc)
-            ga__error_prefix(c->err, "%s:%zu", path, number);
-        else
-            held_out[g] = 1;
-    }
-    ga__buf_free(&id);
-    ga__json_free(&doc);
-    ga__map_close(&map);
-    return rc;
+    const marker *m = arg;
+    size_t g = ga__pairs_guideline(m->c, id);
+    if (g == m->c->G)
+        return ga__fail(err, GA_NOTFOUND, "no guideline '%.*s'",
+                        (int)(id.len < 128 ? id.len : 128), id.ptr);
+    m->held_out[g] = 1;
+    return GA_OK;
 }
 
 static ga_status check_splits(ga_pairs_checker *c)
@@ -285,7 +263,10 @@ static ga_status check_splits(ga_pairs_checker *c)
     uint8_t *held_out = ga__calloc(c->G, 1);
     if (!held_out)
         return ga__fail_nomem(c->err, c->G);
-    ga_status rc = c->o->held_out ? read_held_out(c, held_out) : GA_OK;
+    ga_status rc = GA_OK;
+    if (c->o->held_out)
+        rc = ga__held_out_read(c->o->held_out, mark_held_out,
+                               &(marker){c, held_out}, c->err);
     if (!rc)
         rc = check_held_out(c, held_out);
     free(held_out);

@@ -6,8 +6,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sha256.h"
 #include "index/index.h"
 #include "train/prototype.h"
+#include "train/save.h"
 
 enum { ENCODE_TOKENS = 4096 }; /* of a chunk that is measured */
 
@@ -42,7 +44,10 @@ typedef struct {
     uint32_t *ranking; /* [G] */
     uint8_t *grade;    /* [G] */
     float *scores;     /* [G] */
-    float *best;       /* [parameters], NULL while nothing is measured */
+    float *best;       /* [parameters], those that measured best */
+    size_t parameters;
+    double best_ndcg; /* below 0: nothing was measured */
+    unsigned worse;   /* measurements since */
     ga_error *err;
 } trainer;
 
@@ -63,7 +68,8 @@ void ga__train_options_init(ga_train_options *o)
                             .seed = 1,
                             .measure_every = 50,
                             .triggers = 4,
-                            .k = 6};
+                            .k = 6,
+                            .checkpoint_every = 50};
 }
 
 /* ---- chance ---- */
@@ -437,29 +443,109 @@ static ga_status measure(trainer *t, ga_train_measure *out)
 
 /* ---- all steps ---- */
 
-static ga_status keep_best(trainer *t)
+static void keep_best(trainer *t)
 {
-    size_t count = 0, n = 0;
-    const ga_parameter *q = ga__net_parameters(t->net, &count);
-    for (size_t i = 0; i < count; i++)
-        n += q[i].count;
-    if (!t->best)
-        t->best = ga__calloc(n, sizeof(*t->best));
-    if (!t->best)
-        return ga__fail_nomem(t->err, n * sizeof(*t->best));
     ga__net_settle(t->net);
-    memcpy(t->best, ga__net_values(t->net), n * sizeof(*t->best));
-    return GA_OK;
+    memcpy(t->best, ga__net_values(t->net), t->parameters * sizeof(*t->best));
 }
 
 static void restore_best(trainer *t)
 {
-    size_t count = 0;
-    const ga_parameter *q = ga__net_parameters(t->net, &count);
     ga__net_settle(t->net);
-    for (size_t i = 0; i < count && t->best; i++)
-        memcpy(ga__net_values(t->net) + q[i].at, t->best + q[i].at,
-               q[i].count * sizeof(float));
+    if (t->best_ndcg < 0)
+        return;
+    memcpy(ga__net_values(t->net), t->best, t->parameters * sizeof(*t->best));
+    ga__net_repack(t->net);
+}
+
+static bool measures(const trainer *t, uint64_t step)
+{
+    const ga_train_options *o = t->o;
+    return o->measure_every > 0 && t->c->dev_count > 0 &&
+           (step % o->measure_every == 0 || step == o->steps);
+}
+
+static ga_status measure_step(trainer *t, ga_train_event *event,
+                              ga_train_measure *m)
+{
+    ga_status rc = measure(t, m);
+    if (rc)
+        return rc;
+    event->measure = m;
+    event->best = m->with_triggers.ndcg > t->best_ndcg;
+    t->worse = event->best ? 0 : t->worse + 1;
+    if (event->best) {
+        t->best_ndcg = m->with_triggers.ndcg;
+        keep_best(t);
+    }
+    return GA_OK;
+}
+
+/* ---- checkpoints ---- */
+
+/* What training depends on beside the net: another number, another training. */
+static uint64_t version_of(const trainer *t)
+{
+    ga_train_options o = *t->o;
+    uint64_t numbers[16] = {0};
+    uint8_t digest[32];
+    size_t n = 0;
+    o.checkpoint = NULL;
+    const double values[] = {
+        (double)o.steps,  o.guidelines,      o.neighbours,
+        o.queries,        o.supports,        (double)o.text_weight,
+        (double)o.scale,  (double)o.similar, (double)o.rate,
+        (double)o.warmup, o.cosine,          (double)o.decay,
+        (double)o.clip,   (double)o.seed,    (double)o.measure_every,
+        o.triggers};
+    numbers[n++] = t->c->guideline_count;
+    numbers[n++] = t->c->prompt_count;
+    numbers[n++] = t->c->dev_count;
+    for (size_t i = 0; i < t->c->prompt_count; i++)
+        numbers[3] += t->c->prompts[i].tokens.length * (i + 1);
+    ga_sha256 sha;
+    ga__sha256_init(&sha);
+    ga__sha256_update(&sha, values, sizeof(values));
+    ga__sha256_update(&sha, numbers, sizeof(numbers));
+    ga__sha256_final(&sha, digest);
+    memcpy(&n, digest, sizeof(n));
+    return n;
+}
+
+static ga_status checkpoint(trainer *t, uint64_t *step, bool resume)
+{
+    float *const arrays[] = {t->bank, t->texts, t->best};
+    const size_t sizes[] = {t->G * t->H, t->G * t->H, t->parameters};
+    ga_net_state s = {.version = version_of(t),
+                      .step = *step,
+                      .best = t->best_ndcg,
+                      .worse = t->worse,
+                      .arrays = arrays,
+                      .sizes = sizes,
+                      .array_count = sizeof(arrays) / sizeof(*arrays)};
+    if (!resume)
+        return ga__net_checkpoint(t->net, &s, t->o->checkpoint, t->err);
+    ga_status rc = ga__net_resume(t->net, &s, t->o->checkpoint, t->err);
+    if (rc)
+        return rc;
+    *step = s.step;
+    t->best_ndcg = s.best;
+    t->worse = (unsigned)s.worse;
+    t->has_bank = s.best >= 0;
+    return GA_OK;
+}
+
+/* The step to begin with. */
+static ga_status begin(trainer *t, uint64_t *step)
+{
+    *step = 0;
+    if (!t->o->checkpoint)
+        return GA_OK;
+    ga_status rc = checkpoint(t, step, true);
+    if (rc == GA_NOTFOUND)
+        return GA_OK;
+    ++*step;
+    return rc;
 }
 
 static ga_status
@@ -467,31 +553,23 @@ run_steps(trainer *t, bool (*report)(void *arg, const ga_train_event *event),
           void *arg)
 {
     const ga_train_options *o = t->o;
-    double best = -1;
-    unsigned worse = 0;
-    ga_status rc = GA_OK;
-    for (uint64_t step = 0; step <= o->steps && !rc; step++) {
+    uint64_t step;
+    bool more = true;
+    ga_status rc = begin(t, &step);
+    for (; step <= o->steps && !rc && more; step++) {
         ga_train_event event = {.step = step};
         ga_train_measure m;
         double start = ga__now_s();
         if (step > 0)
             rc = train_step(t, step - 1, &event);
         event.seconds = ga__now_s() - start;
-        if (!rc && o->measure_every > 0 && t->c->dev_count > 0 &&
-            (step % o->measure_every == 0 || step == o->steps)) {
-            rc = measure(t, &m);
-            event.measure = &m;
-            event.best = !rc && m.with_triggers.ndcg > best;
-            worse = event.best ? 0 : worse + 1;
-            if (event.best) {
-                best = m.with_triggers.ndcg;
-                rc = keep_best(t);
-            }
-        }
-        if (!rc && report && !report(arg, &event))
-            break;
-        if (o->patience > 0 && worse >= o->patience)
-            break;
+        if (!rc && measures(t, step))
+            rc = measure_step(t, &event, &m);
+        if (!rc && o->checkpoint && step > 0 &&
+            step % o->checkpoint_every == 0 && step < o->steps)
+            rc = checkpoint(t, &step, false);
+        more = !rc && (!report || report(arg, &event)) &&
+               (o->patience == 0 || t->worse < o->patience);
     }
     if (!rc)
         restore_best(t);
@@ -506,6 +584,8 @@ static ga_status check_options(const ga_train_options *o, ga_error *err)
                         o->guidelines);
     if (o->queries == 0)
         return ga__fail(err, GA_INVAL, "no queries of a guideline");
+    if (o->checkpoint && o->checkpoint_every == 0)
+        return ga__fail(err, GA_INVAL, "a checkpoint every 0 steps");
     if (!(o->scale > 0) || !(o->rate > 0) || !(o->text_weight > 0))
         return ga__fail(err, GA_INVAL,
                         "scale, rate and text weight must be above 0");
@@ -544,6 +624,7 @@ static ga_status make_room(trainer *t)
         {&t->ranking, G > rows ? G : rows, sizeof(uint32_t)},
         {&t->grade, G, 1},
         {&t->scores, G, sizeof(float)},
+        {&t->best, t->parameters, sizeof(float)},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
         void *at = ga__calloc(wanted[i].n, wanted[i].size);
@@ -592,7 +673,11 @@ ga_status ga__train(ga_net *net, const ga_corpus *corpus,
                  .H = ga_encoder_dim(ga__net_encoder(net)),
                  .G = corpus->guideline_count,
                  .epoch = UINT64_MAX,
+                 .best_ndcg = -1,
                  .err = err};
+    size_t count = 0;
+    const ga_parameter *q = ga__net_parameters(net, &count);
+    t.parameters = q[count - 1].at + q[count - 1].count;
     ga_status rc = check_options(options, err);
     for (size_t g = 0; g < t.G; g++)
         t.learning += corpus->guidelines[g].trains &&

@@ -28,6 +28,8 @@ typedef struct {
     unsigned patience;      /* measurements without a better one; 0: no end */
     unsigned triggers;      /* of a guideline that is measured; 4 */
     unsigned k;             /* measured at; 6 */
+    const char *checkpoint; /* file to go on from after a kill; or NULL */
+    uint64_t checkpoint_every; /* steps; 50 */
 } ga_train_options;
 
 void ga__train_options_init(ga_train_options *options);
@@ -49,8 +51,10 @@ typedef struct {
 
 /* Train the net and leave in it the parameters that measured best (nDCG with
  * triggers), or the last ones where nothing is measured.  `report` is called
- * after each step; false ends the training there.
- * Errors: GA_INVAL options that make no sense; GA_NOMEM. */
+ * after each step; false ends the training there.  Where the checkpoint is
+ * there it goes on from it, to the same bits as without the interruption.
+ * Errors: GA_INVAL options that make no sense; GA_FORMAT a checkpoint of
+ * something else; GA_IO; GA_NOMEM. */
 ga_status ga__train(ga_net *net, const ga_corpus *corpus,
                     const ga_train_options *options,
                     bool (*report)(void *arg, const ga_train_event *event),
