@@ -7,17 +7,11 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/threads.h"
+#include "cli/bench.h"
 #include "cli/serve.h"
 #include "encoder/encoder.h"
 #include "index/index.h"
 #include "tensor/kernels.h"
-
-typedef struct {
-    const char *model, *input, *precision, *save;
-    unsigned threads, count, dim;
-    double seconds;
-    bool json;
-} bench_options;
 
 /* The prompts of a file. */
 typedef struct {
@@ -80,8 +74,7 @@ static double percentile(const double *laps, size_t n, double share)
     return laps[at < n ? at : n - 1];
 }
 
-/* Resident memory of this process in MB; 0 where it cannot be told. */
-static double resident_mb(void)
+double cli_resident_mb(void)
 {
     char line[256];
     double kb = 0;
@@ -188,7 +181,7 @@ static ga_status time_each(const ga_encoder *enc, ga_scratch *s,
     return rc;
 }
 
-static void print_encode(const bench_options *o, const ga_encoder *enc,
+static void print_encode(const cli_bench_options *o, const ga_encoder *enc,
                          const prompts *p, const encode_result *r)
 {
     double per_text = (double)r->tokens / (double)p->count;
@@ -204,7 +197,7 @@ static void print_encode(const bench_options *o, const ga_encoder *enc,
             r->texts_per_s, "tokens_per_s", r->texts_per_s * per_text, "p50_ms",
             r->p50_ms, "p95_ms", r->p95_ms, "gops", ops / 1e9, "peak_gops",
             r->peak / 1e9, "share_of_peak", ops / r->peak, "resident_mb",
-            resident_mb()));
+            cli_resident_mb()));
         return;
     }
     printf("%s, %s, %u threads: %.0f texts/s (%.0f tokens/s, %.1f a text), one "
@@ -213,10 +206,10 @@ static void print_encode(const bench_options *o, const ga_encoder *enc,
            "registers alone can do; resident %.0f MB\n",
            precision, ga__kernels()->name, o->threads, r->texts_per_s,
            r->texts_per_s * per_text, per_text, r->p50_ms, r->p95_ms, ops / 1e9,
-           100 * ops / r->peak, r->peak / 1e9, resident_mb());
+           100 * ops / r->peak, r->peak / 1e9, cli_resident_mb());
 }
 
-static ga_status bench_encode(const bench_options *o, ga_precision as,
+static ga_status bench_encode(const cli_bench_options *o, ga_precision as,
                               ga_error *err)
 {
     ga_encoder *own = NULL;
@@ -258,7 +251,7 @@ static ga_status bench_encode(const bench_options *o, ga_precision as,
 
 /* ---- retrieve ---- */
 
-static ga_status bench_retrieve(const bench_options *o, ga_error *err)
+static ga_status bench_retrieve(const cli_bench_options *o, ga_error *err)
 {
     ga_pack *pack = NULL;
     ga_scratch *s = NULL;
@@ -298,11 +291,11 @@ static ga_status bench_retrieve(const bench_options *o, ga_error *err)
                 "{s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:f}", "bench", "retrieve",
                 "threads", (int)o->threads, "guidelines", (json_int_t)G,
                 "prompts", (json_int_t)n, "open_ms", 1e3 * opened, "p50_ms",
-                p50, "p95_ms", p95, "resident_mb", resident_mb()));
+                p50, "p95_ms", p95, "resident_mb", cli_resident_mb()));
         else
             printf("%zu guidelines, %zu prompts, %u threads: p50 %.2f ms, p95 "
                    "%.2f ms; opened in %.1f ms, resident %.0f MB\n",
-                   G, n, o->threads, p50, p95, 1e3 * opened, resident_mb());
+                   G, n, o->threads, p50, p95, 1e3 * opened, cli_resident_mb());
     }
     free(laps);
     free_prompts(&p);
@@ -415,7 +408,8 @@ static ga_status make_search(search_bench *b, size_t G, size_t H, ga_error *err)
 
 /* Queries are near vectors of the library; each is searched by codes and, now
  * and then, by all scores, to see that nothing was missed. */
-static void time_search(search_bench *b, const bench_options *o, size_t top_k)
+static void time_search(search_bench *b, const cli_bench_options *o,
+                        size_t top_k)
 {
     enum { LAPS = 200, CHECKS = 10 };
     const ga_kernels *k = ga__kernels();
@@ -480,7 +474,7 @@ static ga_status save_vectors(const ga_index *ix, const char *path,
     return rc;
 }
 
-static ga_status bench_search(const bench_options *o, ga_error *err)
+static ga_status bench_search(const cli_bench_options *o, ga_error *err)
 {
     enum { BEST = 24 };
     search_bench b = {0};
@@ -502,11 +496,13 @@ static ga_status bench_search(const bench_options *o, ga_error *err)
 
 static int run(int argc, char **argv)
 {
-    bench_options o = {.precision = "int8",
-                       .threads = ga__cpu_count(),
-                       .seconds = 3,
-                       .count = 33000,
-                       .dim = 384};
+    cli_bench_options o = {.precision = NULL,
+                           .threads = ga__cpu_count(),
+                           .batch = 32,
+                           .steps = 20,
+                           .seconds = 3,
+                           .count = 33000,
+                           .dim = 384};
     ga_precision as;
     int count;
     bool done;
@@ -518,8 +514,13 @@ static int run(int argc, char **argv)
         {OPT_STRING, 'i', "input", "FILE",
          "JSON Lines, {\"prompt\"} or {\"messages\"} each", &o.input, 0, 0},
         {OPT_STRING, 0, "precision", "P",
-         "f32, bf16 or int8, of a model folder (int8)", &o.precision, 0, 0},
+         "f32, bf16 or int8, of a model folder (int8; f32 to train)",
+         &o.precision, 0, 0},
         {OPT_UINT, 0, "threads", "N", "threads (all)", &o.threads, 1, 256},
+        {OPT_UINT, 0, "batch", "N", "pairs of a step of training (32)",
+         &o.batch, 2, 4096},
+        {OPT_UINT, 0, "steps", "N", "steps of training (20)", &o.steps, 1,
+         100000},
         {OPT_UINT, 0, "count", "N", "vectors to search (33000)", &o.count, 100,
          GA_MAX_GUIDELINES},
         {OPT_UINT, 0, "dim", "N", "their dimensions (384)", &o.dim, 1,
@@ -535,16 +536,22 @@ static int run(int argc, char **argv)
     if (status || done)
         return status;
     bool search = count == 1 && strcmp(argv[0], "search") == 0;
+    bool train = count == 1 && strcmp(argv[0], "train") == 0;
     if (count != 1 || (!o.input && !search))
-        return cli_usagef(&cli_bench, "encode or retrieve with --input FILE, "
-                                      "or search, is needed");
+        return cli_usagef(&cli_bench,
+                          "encode, retrieve or train with --input FILE, or "
+                          "search, is needed");
+    if (!o.precision)
+        o.precision =
+            count == 1 && strcmp(argv[0], "train") == 0 ? "f32" : "int8";
     if (ga_precision_find(o.precision, &as, &err))
         return cli_usagef(&cli_bench, "%s", err.msg);
     if (!o.model)
-        o.model = cli_get_paths()->starter_pack;
+        o.model = train ? cli_get_paths()->base_encoder
+                        : cli_get_paths()->starter_pack;
     if (!o.model && !search)
         return cli_failf("there is no starter pack: 'make build' makes it, or "
-                         "name a pack with --pack");
+                         "name a pack or a folder with --model");
     ga_status rc;
     if (search)
         rc = bench_search(&o, &err);
@@ -552,6 +559,8 @@ static int run(int argc, char **argv)
         rc = bench_encode(&o, as, &err);
     else if (strcmp(argv[0], "retrieve") == 0)
         rc = bench_retrieve(&o, &err);
+    else if (train)
+        rc = cli_bench_train(&o, as, &err);
     else
         return cli_usagef(&cli_bench, "there is no bench '%s'", argv[0]);
     return cli_finish(rc ? cli_fail(&err) : EXIT_DONE);
@@ -559,13 +568,15 @@ static int run(int argc, char **argv)
 
 const cli_command cli_bench = {
     .name = "bench",
-    .usage = "encode|retrieve|search [--input FILE] [OPTIONS]",
+    .usage = "encode|retrieve|search|train [--input FILE] [OPTIONS]",
     .summary = "how fast encoding, search and retrieval are on this machine",
     .about = "encode: texts a second, all at once and one at a time, and which "
              "share that is of what the processor's registers alone can do. "
              "retrieve: from a prompt to its guidelines, the time of one after "
              "the other. search: the best of many made-up vectors, and whether "
-             "any was missed.",
+             "any was missed. train: pairs a second, lines of "
+             "{\"prompt\", \"guideline\"}, the i-th of a batch belonging "
+             "together; in f32, or bf16 with --precision.",
     .example = "guidealign bench encode --model DIR --precision int8 "
                "--threads 1 --input prompts.jsonl\n"
                "guidealign bench retrieve --threads 1 --input prompts.jsonl\n"

@@ -9,12 +9,14 @@
 #include "base/threads.h"
 #include "cli/cli.h"
 #include "library/load.h"
+#include "train/delta.h"
 #include "train/save.h"
 #include "train/trainer.h"
 
 typedef struct {
     cli_list libraries, pairs;
-    const char *encoder, *out, *held_out, *dev, *precision, *schedule;
+    const char *encoder, *out, *held_out, *dev, *precision, *schedule, *delta,
+        *apply;
     unsigned steps, max_tokens, freeze, threads, seed, measure_every,
         checkpoint_every;
     double rate, temperature, dropout, text_weight, warmup, decay, clip,
@@ -90,8 +92,8 @@ typedef struct {
 
 static json_t *metrics_json(const ga_metrics *m)
 {
-    return json_pack("{s:f, s:f, s:f, s:f}", "hit", m->hit, "recall",
-                     m->recall, "ndcg", m->ndcg, "mrr", m->mrr);
+    return json_pack("{s:f, s:f, s:f, s:f}", "hit", m->hit, "recall", m->recall,
+                     "ndcg", m->ndcg, "mrr", m->mrr);
 }
 
 static void log_event(const show *s, const ga_train_event *e)
@@ -119,8 +121,7 @@ static void log_event(const show *s, const ga_train_event *e)
 
 static void show_measure(const show *s, const ga_train_event *e)
 {
-    const ga_metrics *m = &e->measure->with_triggers,
-                     *t = &e->measure->by_text;
+    const ga_metrics *m = &e->measure->with_triggers, *t = &e->measure->by_text;
     fprintf(stderr,
             "%sstep %llu: dev nDCG %.3f, recall %.1f %%, hit %.1f %%; by text "
             "alone %.3f, %.1f %%, %.1f %%; likeness %.2f%s\n",
@@ -161,26 +162,14 @@ static bool report(void *arg, const ga_train_event *e)
 
 /* ---- the command ---- */
 
-static ga_status train(train_options *o, ga_number type, ga_error *err)
+static ga_status learn(train_options *o, ga_net *net, const material *m,
+                       ga_error *err)
 {
-    ga_pool *pool = NULL;
-    ga_net *net = NULL;
-    material m = {.pairs = GA_PAIR_SET_INIT};
     show s = {.o = o, .first = UINT64_MAX, .terminal = isatty(STDERR_FILENO)};
     char *checkpoint = ga__path_join(o->out, "checkpoint");
     char *log = ga__path_join(o->out, "training.jsonl");
-    const ga_net_options options = {.type = type,
-                                    .frozen = o->freeze,
-                                    .dropout = (float)o->dropout,
-                                    .seed = o->seed};
-    ga_status rc = checkpoint && log ? ga__pool_new(o->threads, &pool, err)
+    ga_status rc = checkpoint && log ? ga__folder_make(o->out, err)
                                      : ga__fail_nomem(err, strlen(o->out));
-    if (!rc)
-        rc = ga__net_open(o->encoder, &options, pool, &net, err);
-    if (!rc)
-        rc = read_material(o, ga__net_encoder(net), &m, err);
-    if (!rc)
-        rc = ga__folder_make(o->out, err);
     if (!rc) {
         s.log = fopen(log, access(checkpoint, F_OK) == 0 ? "a" : "w");
         if (!s.log)
@@ -190,11 +179,11 @@ static ga_status train(train_options *o, ga_number type, ga_error *err)
         fprintf(stderr,
                 "%zu guidelines, %zu prompts to learn from, %zu to measure "
                 "by, %u threads\n",
-                m.corpus.guideline_count, m.corpus.prompt_count,
-                m.corpus.dev_count, o->threads);
+                m->corpus.guideline_count, m->corpus.prompt_count,
+                m->corpus.dev_count, o->threads);
         o->train.checkpoint = checkpoint;
         s.start = s.shown = ga__now_s();
-        rc = ga__train(net, &m.corpus, &o->train, report, &s, err);
+        rc = ga__train(net, &m->corpus, &o->train, report, &s, err);
     }
     if (!rc)
         rc = ga__net_save(net, o->encoder, o->out, err);
@@ -206,11 +195,56 @@ static ga_status train(train_options *o, ga_number type, ga_error *err)
     }
     if (s.log)
         fclose(s.log);
-    free_material(&m);
-    ga__net_close(net);
-    ga__pool_free(pool);
     free(checkpoint);
     free(log);
+    return rc;
+}
+
+/* Train, and write what changed where that is asked for. */
+static ga_status train(train_options *o, ga_net *net, ga_error *err)
+{
+    material m = {.pairs = GA_PAIR_SET_INIT};
+    float *before = NULL;
+    size_t count;
+    const ga_parameter *p = ga__net_parameters(net, &count);
+    const size_t n = p[count - 1].at + p[count - 1].count;
+    ga_status rc = read_material(o, ga__net_encoder(net), &m, err);
+    if (!rc && o->delta) {
+        before = ga__calloc(n, sizeof(*before));
+        if (before)
+            memcpy(before, ga__net_values(net), n * sizeof(*before));
+        else
+            rc = ga__fail_nomem(err, n * sizeof(*before));
+    }
+    if (!rc)
+        rc = learn(o, net, &m, err);
+    if (!rc && o->delta)
+        rc = ga__delta_write(net, before, o->delta, err);
+    free(before);
+    free_material(&m);
+    return rc;
+}
+
+static ga_status open_and_train(train_options *o, ga_number type, ga_error *err)
+{
+    ga_pool *pool = NULL;
+    ga_net *net = NULL;
+    const ga_net_options options = {.type = type,
+                                    .frozen = o->freeze,
+                                    .dropout = (float)o->dropout,
+                                    .seed = o->seed};
+    ga_status rc = ga__pool_new(o->threads, &pool, err);
+    if (!rc)
+        rc = ga__net_open(o->encoder, &options, pool, &net, err);
+    if (!rc && o->apply) {
+        rc = ga__delta_apply(net, o->apply, err);
+        if (!rc)
+            rc = ga__net_save(net, o->encoder, o->out, err);
+    } else if (!rc) {
+        rc = train(o, net, err);
+    }
+    ga__net_close(net);
+    ga__pool_free(pool);
     return rc;
 }
 
@@ -265,9 +299,14 @@ static int run(int argc, char **argv)
         {OPT_STRING, 'e', "encoder", "DIR",
          "model folder to start from; else the base encoder", &o.encoder, 0, 0},
         {OPT_STRING, 'o', "out", "DIR", "model folder to write", &o.out, 0, 0},
+        {OPT_STRING, 0, "delta", "FILE", "write what changed, too, in 8 bits",
+         &o.delta, 0, 0},
+        {OPT_STRING, 0, "apply", "FILE",
+         "do not train: add what was written so to the encoder", &o.apply, 0,
+         0},
         {OPT_HEADING, 0, NULL, NULL, "what a step draws", NULL, 0, 0},
-        {OPT_UINT, 0, "guidelines", "N", "guidelines (32)",
-         &o.train.guidelines, 2, 1024},
+        {OPT_UINT, 0, "guidelines", "N", "guidelines (32)", &o.train.guidelines,
+         2, 1024},
         {OPT_UINT, 0, "neighbours", "N",
          "near guidelines with each one drawn (1)", &o.train.neighbours, 0, 64},
         {OPT_UINT, 0, "queries", "N", "prompts of each that ask (2)",
@@ -275,8 +314,8 @@ static int run(int argc, char **argv)
         {OPT_UINT, 0, "supports", "N",
          "prompts of each that support it, at most (4); 0: pairs, as DPR",
          &o.train.supports, 0, 64},
-        {OPT_DOUBLE, 0, "text-weight", "N",
-         "the text counts as N supports (2)", &o.text_weight, 0, 0},
+        {OPT_DOUBLE, 0, "text-weight", "N", "the text counts as N supports (2)",
+         &o.text_weight, 0, 0},
         {OPT_DOUBLE, 0, "similar", "X",
          "cosine of texts from which on they are no wrong answers (0.9)",
          &o.similar, 0, 0},
@@ -322,8 +361,9 @@ static int run(int argc, char **argv)
     int status = cli_parse(&cli_train, table, argc, argv, &count, &done);
     if (status || done)
         return status;
-    if (count || !o.out || o.libraries.count == 0)
-        return cli_usagef(&cli_train, "--library FILE and --out DIR are needed");
+    if (count || !o.out || (o.libraries.count == 0 && !o.apply))
+        return cli_usagef(&cli_train,
+                          "--library FILE and --out DIR are needed");
     const bool native = strcmp(ga__kernels()->name, "avx512bf16") == 0;
     const bool bf16 = strcmp(o.precision, "bf16") == 0 ||
                       (native && strcmp(o.precision, "auto") == 0);
@@ -342,7 +382,7 @@ static int run(int argc, char **argv)
         return cli_failf("there is no base encoder: 'make setup' fetches it, "
                          "or name a model folder with --encoder");
     fill_in(&o);
-    ga_status rc = train(&o, bf16 ? GA_BF16 : GA_F32, &err);
+    ga_status rc = open_and_train(&o, bf16 ? GA_BF16 : GA_F32, &err);
     return cli_finish(rc ? cli_fail(&err) : EXIT_DONE);
 }
 

@@ -224,9 +224,9 @@ ga_status ga__net_resume(ga_net *net, ga_net_state *state, const char *path,
     rc = check_head(net, state, &h, count, err);
     if (!rc && map.len == bytes)
         ga__sha256_of(map.ptr, bytes - sizeof(digest), digest);
-    if (!rc && (map.len != bytes ||
-                memcmp(digest, map.ptr + bytes - sizeof(digest),
-                       sizeof(digest)) != 0))
+    if (!rc &&
+        (map.len != bytes ||
+         memcmp(digest, map.ptr + bytes - sizeof(digest), sizeof(digest)) != 0))
         rc = ga__fail(err, GA_FORMAT, "it is damaged: remove it to start anew");
     for (size_t i = 0; i < count && !rc; i++) {
         memcpy(parts[i].at, map.ptr + at, parts[i].bytes);

@@ -139,17 +139,38 @@ static bool may_be_neighbour(const void *arg, size_t g)
     return q->trains && q->prompts.count > 0 && !is_chosen(t, g);
 }
 
-/* Some of those that are hardest to tell from it. */
+/* What a prompt of the guideline seems to need and does not, or t->G. */
+static size_t seeming(const trainer *t, uint32_t g, uint64_t *chance)
+{
+    const ga_links *prompts = &t->c->guidelines[g].prompts;
+    const ga_links *needs =
+        &t->c->prompts[prompts->items[below(chance, prompts->count)].at]
+             .guidelines;
+    const size_t from = below(chance, needs->count);
+    for (size_t i = 0; i < needs->count; i++) {
+        const ga_link *l = &needs->items[(from + i) % needs->count];
+        if (l->grade == 0 && may_be_neighbour(t, l->at))
+            return l->at;
+    }
+    return t->G;
+}
+
+/* Half of them are what one of its prompts seems to need, by its author; the
+ * rest, and where nothing was said, some of those whose vectors are nearest. */
 static void choose_neighbours(trainer *t, uint32_t g, uint64_t *chance)
 {
     enum { NEAREST = 12 };
     uint32_t near[NEAREST];
     t->k->dot_rows(t->scores, t->bank, t->G, t->bank + g * t->H, t->H);
     for (unsigned i = 0; i < t->o->neighbours; i++) {
-        size_t n =
-            ga__index_top(t->scores, t->G, NEAREST, may_be_neighbour, t, near);
-        if (n > 0 && t->chosen_count < t->o->guidelines)
-            t->chosen[t->chosen_count++] = near[below(chance, n)];
+        size_t other = below(chance, 2) ? seeming(t, g, chance) : t->G;
+        if (other == t->G) {
+            size_t n = ga__index_top(t->scores, t->G, NEAREST, may_be_neighbour,
+                                     t, near);
+            other = n > 0 ? near[below(chance, n)] : t->G;
+        }
+        if (other < t->G && t->chosen_count < t->o->guidelines)
+            t->chosen[t->chosen_count++] = (uint32_t)other;
     }
 }
 

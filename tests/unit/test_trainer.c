@@ -12,6 +12,7 @@
 
 #include "tiny_bert.h"
 #include "train/corpus.h"
+#include "train/delta.h"
 #include "train/prototype.h"
 #include "train/save.h"
 #include "train/trainer.h"
@@ -55,7 +56,7 @@ static void test_loss(void **state)
     double right;
     (void)state;
     fill(z);
-    masked[0] = true; /* query 0 needs prototype 0, too */
+    masked[0] = true;                  /* query 0 needs prototype 0, too */
     masked[1 * PROTOTYPES + 0] = true; /* its own: of no effect */
     const ga_prototype_batch b = loss_batch(z, masked);
     float *scratch = calloc(ga__prototype_scratch(&b), sizeof(*scratch));
@@ -134,8 +135,8 @@ static ga_str_list list(fixture *f, const char *a, const char *b, const char *c)
 static void guideline(fixture *f, size_t g, const char *id, const char *text,
                       ga_str_list triggers)
 {
-    f->guidelines[g] = (ga_guideline){
-        .id = str(id), .title = str("cat"), .text = str(text)};
+    f->guidelines[g] =
+        (ga_guideline){.id = str(id), .title = str("cat"), .text = str(text)};
     f->guidelines[g].triggers = triggers;
 }
 
@@ -271,8 +272,7 @@ static bool watch(void *arg, const ga_train_event *e)
     w->last = e->step;
     w->half[e->step > STEPS / 2] += e->loss;
     assert_true(e->step == 0 || (e->texts > 4 && e->tokens > e->texts));
-    assert_true((e->measure != NULL) ==
-                (e->step % 5 == 0 || e->step == STEPS));
+    assert_true((e->measure != NULL) == (e->step % 5 == 0 || e->step == STEPS));
     return w->stop == 0 || e->step < w->stop;
 }
 
@@ -329,8 +329,8 @@ static void test_resumes(void **state)
                         parameters(&whole) * sizeof(float));
     /* other options: another training */
     o.rate = 1e-3F;
-    assert_int_equal(
-        ga__train(again.net, &again.corpus, &o, NULL, NULL, &err), GA_FORMAT);
+    assert_int_equal(ga__train(again.net, &again.corpus, &o, NULL, NULL, &err),
+                     GA_FORMAT);
     assert_non_null(strstr(err.msg, "other options"));
     /* a damaged one */
     o.rate = 5e-3F;
@@ -340,8 +340,8 @@ static void test_resumes(void **state)
     fputc(7, file);
     fputc(9, file);
     fclose(file);
-    assert_int_equal(
-        ga__train(again.net, &again.corpus, &o, NULL, NULL, &err), GA_FORMAT);
+    assert_int_equal(ga__train(again.net, &again.corpus, &o, NULL, NULL, &err),
+                     GA_FORMAT);
     assert_non_null(strstr(err.msg, "damaged"));
     close_fixture(&whole);
     close_fixture(&broken);
@@ -363,8 +363,8 @@ static void test_saves(void **state)
     snprintf(to, sizeof(to), "%s-saved", f.dir);
     if (ga__net_save(f.net, f.dir, to, &err))
         fail_msg("%s", err.msg);
-    assert_int_equal(
-        ga__net_open(to, &(ga_net_options){0}, f.pool, &net, &err), GA_OK);
+    assert_int_equal(ga__net_open(to, &(ga_net_options){0}, f.pool, &net, &err),
+                     GA_OK);
     assert_memory_equal(ga__net_values(f.net), ga__net_values(net),
                         parameters(&f) * sizeof(float));
     ga__net_close(net);
@@ -372,6 +372,55 @@ static void test_saves(void **state)
     assert_int_equal(ga__net_save(f.net, f.dir, "/no/such/folder", &err),
                      GA_IO);
     close_fixture(&f);
+}
+
+/* What changed, in 8 bits, added to the model it was trained from: near what
+ * was trained, and vectors exactly it. */
+static void test_delta(void **state)
+{
+    ga_train_options o = short_training();
+    fixture f, g;
+    ga_error err = {""};
+    size_t count, changed = 0;
+    (void)state;
+    o.measure_every = 0;
+    open_fixture(&f, 1, NULL);
+    open_fixture(&g, 1, NULL);
+    assert_int_equal(ga__train(f.net, &f.corpus, &o, NULL, NULL, &err), GA_OK);
+    if (ga__delta_write(f.net, ga__net_values(g.net), f.path, &err))
+        fail_msg("%s", err.msg);
+    const size_t n = parameters(&f);
+    float *before = malloc(n * sizeof(*before));
+    memcpy(before, ga__net_values(g.net), n * sizeof(*before));
+    if (ga__delta_apply(g.net, f.path, &err))
+        fail_msg("%s", err.msg);
+    const ga_parameter *p = ga__net_parameters(f.net, &count);
+    for (size_t i = 0; i < count; i++) {
+        float most = 0;
+        for (size_t k = p[i].at; k < p[i].at + p[i].count; k++)
+            most = fmaxf(most, fabsf(ga__net_values(f.net)[k] - before[k]));
+        for (size_t k = p[i].at; k < p[i].at + p[i].count; k++) {
+            float off =
+                fabsf(ga__net_values(f.net)[k] - ga__net_values(g.net)[k]);
+            assert_true(off <= (p[i].columns ? most / 250 : 1e-7F) + 1e-8F);
+        }
+        changed += most > 0;
+    }
+    assert_true(changed > 20);
+    /* no file, and one whose tensors are not this model's */
+    assert_int_equal(ga__delta_apply(g.net, "/no/such/file", &err),
+                     GA_NOTFOUND);
+    char weights[128];
+    memcpy(before, ga__net_values(g.net), n * sizeof(*before));
+    tiny_remove(g.dir);
+    tiny_folder(&(tiny_options){0}, g.dir);
+    snprintf(weights, sizeof(weights), "%s/model.safetensors", g.dir);
+    assert_int_equal(ga__delta_apply(g.net, weights, &err), GA_FORMAT);
+    assert_non_null(strstr(err.msg, "does not belong to this model"));
+    assert_memory_equal(ga__net_values(g.net), before, n * sizeof(*before));
+    free(before);
+    close_fixture(&f);
+    close_fixture(&g);
 }
 
 static void test_refuses(void **state)
@@ -407,7 +456,7 @@ int main(void)
         cmocka_unit_test(test_loss),    cmocka_unit_test(test_mask),
         cmocka_unit_test(test_corpus),  cmocka_unit_test(test_trains),
         cmocka_unit_test(test_resumes), cmocka_unit_test(test_saves),
-        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_delta),   cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
