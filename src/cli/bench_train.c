@@ -26,8 +26,7 @@ static ga_status add_pair(const ga_encoder *enc, ga_scratch *s, pairs *p,
     static const char *const keys[] = {"prompt", "guideline"};
     void *ids = p->ids, *lengths = p->lengths;
     size_t cap = p->cap;
-    if (!ga__grow(&ids, &cap, p->count + 1,
-                  2 * MAX_TOKENS * sizeof(*p->ids)))
+    if (!ga__grow(&ids, &cap, p->count + 1, 2 * MAX_TOKENS * sizeof(*p->ids)))
         return ga__fail_nomem(err, p->count * sizeof(*p->ids));
     p->ids = ids;
     cap = p->cap;
@@ -41,8 +40,7 @@ static ga_status add_pair(const ga_encoder *enc, ga_scratch *s, pairs *p,
         if (!json_is_string(text))
             return ga__fail(err, GA_FORMAT, "\"%s\" is missing", keys[k]);
         ga_status rc = ga_encoder_tokenize(
-            enc, s,
-            (ga_str){json_string_value(text), json_string_length(text)},
+            enc, s, (ga_str){json_string_value(text), json_string_length(text)},
             p->ids + (2 * p->count + k) * MAX_TOKENS, MAX_TOKENS, &n, err);
         if (rc)
             return rc;
@@ -158,7 +156,8 @@ static ga_status step(bench *b, size_t number, double rate, double *loss,
     ga_status rc = ga__net_forward(b->net, &texts, true, b->z, err);
     if (rc)
         return rc;
-    *loss = ga__prototype_loss(ga__kernels(), &batch, b->scratch, b->dz, &right);
+    *loss =
+        ga__prototype_loss(ga__kernels(), &batch, b->scratch, b->dz, &right);
     rc = ga__net_backward(b->net, b->dz, err);
     if (rc)
         return rc;
@@ -190,12 +189,12 @@ static ga_status time_steps(bench *b, const cli_bench_options *o,
     double rate = (double)(o->steps - WARM) * (double)b->B / spent;
     const char *precision = type == GA_BF16 ? "bf16" : "f32";
     if (!rc && o->json)
-        cli_json_line(json_pack(
-            "{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:O}", "bench", "train",
-            "precision", precision, "threads", (int)o->threads, "batch",
-            (int)b->B, "pairs_per_s", rate, "tokens_per_s",
-            (double)tokens / spent, "resident_mb", cli_resident_mb(), "losses",
-            losses));
+        cli_json_line(json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:O}",
+                                "bench", "train", "precision", precision,
+                                "threads", (int)o->threads, "batch", (int)b->B,
+                                "pairs_per_s", rate, "tokens_per_s",
+                                (double)tokens / spent, "resident_mb",
+                                cli_resident_mb(), "losses", losses));
     else if (!rc)
         printf("%s, %u threads, %zu pairs a step: %.1f pairs/s, %.0f tokens/s; "
                "loss of the last step %.4f; resident %.0f MB\n",

@@ -22,7 +22,6 @@ typedef struct {
     double rate, temperature, dropout, text_weight, warmup, decay, clip,
         similar;
     ga_train_options train;
-    bool json;
 } train_options;
 
 /* ---- what is read ---- */
@@ -163,7 +162,7 @@ static bool report(void *arg, const ga_train_event *e)
 /* ---- the command ---- */
 
 static ga_status learn(train_options *o, ga_net *net, const material *m,
-                       ga_error *err)
+                       const float *before, ga_error *err)
 {
     show s = {.o = o, .first = UINT64_MAX, .terminal = isatty(STDERR_FILENO)};
     char *checkpoint = ga__path_join(o->out, "checkpoint");
@@ -185,9 +184,13 @@ static ga_status learn(train_options *o, ga_net *net, const material *m,
         s.start = s.shown = ga__now_s();
         rc = ga__train(net, &m->corpus, &o->train, report, &s, err);
     }
+    if (!rc && (fflush(s.log) || ferror(s.log)))
+        rc = ga__fail(err, GA_IO, "cannot write '%s'", log);
     if (!rc)
         rc = ga__net_save(net, o->encoder, o->out, err);
-    if (!rc) {
+    if (!rc && o->delta)
+        rc = ga__delta_write(net, before, o->delta, err);
+    if (!rc) { /* nothing is left that could fail */
         (void)remove(checkpoint);
         fprintf(stderr, "%s: trained in %.0f s, %.0f texts/s\n", o->out,
                 ga__now_s() - s.start,
@@ -217,9 +220,7 @@ static ga_status train(train_options *o, ga_net *net, ga_error *err)
             rc = ga__fail_nomem(err, n * sizeof(*before));
     }
     if (!rc)
-        rc = learn(o, net, &m, err);
-    if (!rc && o->delta)
-        rc = ga__delta_write(net, before, o->delta, err);
+        rc = learn(o, net, &m, before, err);
     free(before);
     free_material(&m);
     return rc;
@@ -265,6 +266,186 @@ static void fill_in(train_options *o)
     t->cosine = strcmp(o->schedule, "cosine") == 0;
 }
 
+/* The table of options, by what they are about. */
+#define FILE_OPTIONS(o)                                                         \
+    {OPT_LIST,                                                                  \
+     'l',                                                                       \
+     "library",                                                                 \
+     "FILE",                                                                    \
+     "a library or JSON Lines file; repeatable",                                \
+     &(o)->libraries,                                                           \
+     0,                                                                         \
+     0},                                                                        \
+        {OPT_LIST,                                                              \
+         0,                                                                     \
+         "pairs",                                                               \
+         "FILE",                                                                \
+         "prompts and their guidelines, JSON Lines; repeatable",                \
+         &(o)->pairs,                                                           \
+         0,                                                                     \
+         0},                                                                    \
+        {OPT_STRING,                                                            \
+         0,                                                                     \
+         "held-out",                                                            \
+         "FILE",                                                                \
+         "{\"id\"} of guidelines that training must not meet",                  \
+         &(o)->held_out,                                                        \
+         0,                                                                     \
+         0},                                                                    \
+        {OPT_STRING,                                                            \
+         'e',                                                                   \
+         "encoder",                                                             \
+         "DIR",                                                                 \
+         "model folder to start from; else the base encoder",                   \
+         &(o)->encoder,                                                         \
+         0,                                                                     \
+         0},                                                                    \
+        {OPT_STRING, 'o', "out", "DIR", "model folder to write",                \
+         &(o)->out,  0,   0},                                                   \
+        {OPT_STRING,  0, "delta", "FILE", "write what changed, too, in 8 bits", \
+         &(o)->delta, 0, 0},                                                    \
+    {                                                                           \
+        OPT_STRING, 0, "apply", "FILE",                                         \
+            "do not train: add what was written so to the encoder",             \
+            &(o)->apply, 0, 0                                                   \
+    }
+
+#define DRAW_OPTIONS(o)                                                        \
+    {OPT_HEADING, 0, NULL, NULL, "what a step draws", NULL, 0, 0},             \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "guidelines",                                                         \
+         "N",                                                                  \
+         "guidelines (32)",                                                    \
+         &(o)->train.guidelines,                                               \
+         2,                                                                    \
+         1024},                                                                \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "neighbours",                                                         \
+         "N",                                                                  \
+         "near guidelines with each one drawn (1)",                            \
+         &(o)->train.neighbours,                                               \
+         0,                                                                    \
+         64},                                                                  \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "queries",                                                            \
+         "N",                                                                  \
+         "prompts of each that ask (2)",                                       \
+         &(o)->train.queries,                                                  \
+         1,                                                                    \
+         64},                                                                  \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "supports",                                                           \
+         "N",                                                                  \
+         "prompts of each that support it, at most (4); 0: pairs, as DPR",     \
+         &(o)->train.supports,                                                 \
+         0,                                                                    \
+         64},                                                                  \
+        {OPT_DOUBLE,                                                           \
+         0,                                                                    \
+         "text-weight",                                                        \
+         "N",                                                                  \
+         "the text counts as N supports (2)",                                  \
+         &(o)->text_weight,                                                    \
+         0,                                                                    \
+         0},                                                                   \
+        {OPT_DOUBLE,                                                           \
+         0,                                                                    \
+         "similar",                                                            \
+         "X",                                                                  \
+         "cosine of texts from which on they are no wrong answers (0.9)",      \
+         &(o)->similar,                                                        \
+         0,                                                                    \
+         0},                                                                   \
+    {                                                                          \
+        OPT_UINT, 0, "max-tokens", "N", "texts are cut there (128)",           \
+            &(o)->max_tokens, 8, 8192                                          \
+    }
+
+#define LEARN_OPTIONS(o)                                                        \
+    {OPT_HEADING, 0, NULL, NULL, "how it learns", NULL, 0, 0},                  \
+        {OPT_UINT, 0, "steps", "N", "steps (300)", &(o)->steps, 1, 10000000},   \
+        {OPT_DOUBLE, 0, "rate", "X", "the highest learning rate (5e-5)",        \
+         &(o)->rate, 0, 0},                                                     \
+        {OPT_DOUBLE,   0, "warmup", "X", "share of the steps up to it (0.1)",   \
+         &(o)->warmup, 0, 0},                                                   \
+        {OPT_STRING,     0, "schedule", "S", "linear or cosine, down (linear)", \
+         &(o)->schedule, 0, 0},                                                 \
+        {OPT_DOUBLE,                                                            \
+         0,                                                                     \
+         "temperature",                                                         \
+         "X",                                                                   \
+         "of the loss (0.05)",                                                  \
+         &(o)->temperature,                                                     \
+         0,                                                                     \
+         0},                                                                    \
+        {OPT_DOUBLE,  0, "decay", "X", "of the weights (0.01)",                 \
+         &(o)->decay, 0, 0},                                                    \
+        {OPT_DOUBLE, 0, "clip", "X", "length of the gradient (1); 0: none",     \
+         &(o)->clip, 0, 0},                                                     \
+        {OPT_DOUBLE,    0, "dropout", "X", "share of the hidden states (0)",    \
+         &(o)->dropout, 0, 0},                                                  \
+        {OPT_UINT,                                                              \
+         0,                                                                     \
+         "freeze",                                                              \
+         "N",                                                                   \
+         "1: the embeddings, 1 + N: and N layers stay as they are (0)",         \
+         &(o)->freeze,                                                          \
+         0,                                                                     \
+         256},                                                                  \
+        {OPT_UINT, 0, "seed", "N", "of all chance (1)", &(o)->seed, 0, 0},      \
+    {                                                                           \
+        OPT_STRING, 0, "precision", "P",                                        \
+            "of products: f32, bf16 or auto, bf16 where the CPU has it "        \
+            "(auto)",                                                           \
+            &(o)->precision, 0, 0                                               \
+    }
+
+#define MEASURE_OPTIONS(o)                                                     \
+    {OPT_HEADING, 0, NULL, NULL, "how it is measured", NULL, 0, 0},            \
+        {OPT_STRING, 0, "dev", "SPLIT", "pairs to measure by (dev)",           \
+         &(o)->dev,  0, 0},                                                    \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "measure-every",                                                      \
+         "N",                                                                  \
+         "steps (50); 0: never",                                               \
+         &(o)->measure_every,                                                  \
+         0,                                                                    \
+         0},                                                                   \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "patience",                                                           \
+         "N",                                                                  \
+         "measurements without a better one until it ends (0: to the end)",    \
+         &(o)->train.patience,                                                 \
+         0,                                                                    \
+         0},                                                                   \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "triggers",                                                           \
+         "N",                                                                  \
+         "of a guideline that is measured (4)",                                \
+         &(o)->train.triggers,                                                 \
+         0,                                                                    \
+         64},                                                                  \
+        {OPT_UINT,      'k', "k", "N", "the first N count (6)",                \
+         &(o)->train.k, 1,   1000},                                            \
+        {OPT_UINT,                                                             \
+         0,                                                                    \
+         "checkpoint-every",                                                   \
+         "N",                                                                  \
+         "steps (50)",                                                         \
+         &(o)->checkpoint_every,                                               \
+         1,                                                                    \
+         0},                                                                   \
+    {                                                                          \
+        OPT_UINT, 0, "threads", "N", "threads (all)", &(o)->threads, 1, 256    \
+    }
+
 static int run(int argc, char **argv)
 {
     train_options o = {.dev = "dev",
@@ -287,77 +468,11 @@ static int run(int argc, char **argv)
     bool done;
     ga_error err = {""};
     ga__train_options_init(&o.train);
-    const cli_option table[] = {
-        {OPT_LIST, 'l', "library", "FILE",
-         "a library or JSON Lines file; repeatable", &o.libraries, 0, 0},
-        {OPT_LIST, 0, "pairs", "FILE",
-         "prompts and their guidelines, JSON Lines; repeatable", &o.pairs, 0,
-         0},
-        {OPT_STRING, 0, "held-out", "FILE",
-         "{\"id\"} of guidelines that training must not meet", &o.held_out, 0,
-         0},
-        {OPT_STRING, 'e', "encoder", "DIR",
-         "model folder to start from; else the base encoder", &o.encoder, 0, 0},
-        {OPT_STRING, 'o', "out", "DIR", "model folder to write", &o.out, 0, 0},
-        {OPT_STRING, 0, "delta", "FILE", "write what changed, too, in 8 bits",
-         &o.delta, 0, 0},
-        {OPT_STRING, 0, "apply", "FILE",
-         "do not train: add what was written so to the encoder", &o.apply, 0,
-         0},
-        {OPT_HEADING, 0, NULL, NULL, "what a step draws", NULL, 0, 0},
-        {OPT_UINT, 0, "guidelines", "N", "guidelines (32)", &o.train.guidelines,
-         2, 1024},
-        {OPT_UINT, 0, "neighbours", "N",
-         "near guidelines with each one drawn (1)", &o.train.neighbours, 0, 64},
-        {OPT_UINT, 0, "queries", "N", "prompts of each that ask (2)",
-         &o.train.queries, 1, 64},
-        {OPT_UINT, 0, "supports", "N",
-         "prompts of each that support it, at most (4); 0: pairs, as DPR",
-         &o.train.supports, 0, 64},
-        {OPT_DOUBLE, 0, "text-weight", "N", "the text counts as N supports (2)",
-         &o.text_weight, 0, 0},
-        {OPT_DOUBLE, 0, "similar", "X",
-         "cosine of texts from which on they are no wrong answers (0.9)",
-         &o.similar, 0, 0},
-        {OPT_UINT, 0, "max-tokens", "N", "texts are cut there (128)",
-         &o.max_tokens, 8, 8192},
-        {OPT_HEADING, 0, NULL, NULL, "how it learns", NULL, 0, 0},
-        {OPT_UINT, 0, "steps", "N", "steps (300)", &o.steps, 1, 10000000},
-        {OPT_DOUBLE, 0, "rate", "X", "the highest learning rate (5e-5)",
-         &o.rate, 0, 0},
-        {OPT_DOUBLE, 0, "warmup", "X", "share of the steps up to it (0.1)",
-         &o.warmup, 0, 0},
-        {OPT_STRING, 0, "schedule", "S", "linear or cosine, down (linear)",
-         &o.schedule, 0, 0},
-        {OPT_DOUBLE, 0, "temperature", "X", "of the loss (0.05)",
-         &o.temperature, 0, 0},
-        {OPT_DOUBLE, 0, "decay", "X", "of the weights (0.01)", &o.decay, 0, 0},
-        {OPT_DOUBLE, 0, "clip", "X", "length of the gradient (1); 0: none",
-         &o.clip, 0, 0},
-        {OPT_DOUBLE, 0, "dropout", "X", "share of the hidden states (0)",
-         &o.dropout, 0, 0},
-        {OPT_UINT, 0, "freeze", "N",
-         "1: the embeddings, 1 + N: and N layers stay as they are (0)",
-         &o.freeze, 0, 256},
-        {OPT_UINT, 0, "seed", "N", "of all chance (1)", &o.seed, 0, 0},
-        {OPT_STRING, 0, "precision", "P",
-         "of products: f32, bf16 or auto, bf16 where the CPU has it (auto)",
-         &o.precision, 0, 0},
-        {OPT_HEADING, 0, NULL, NULL, "how it is measured", NULL, 0, 0},
-        {OPT_STRING, 0, "dev", "SPLIT", "pairs to measure by (dev)", &o.dev, 0,
-         0},
-        {OPT_UINT, 0, "measure-every", "N", "steps (50); 0: never",
-         &o.measure_every, 0, 0},
-        {OPT_UINT, 0, "patience", "N",
-         "measurements without a better one until it ends (0: to the end)",
-         &o.train.patience, 0, 0},
-        {OPT_UINT, 0, "triggers", "N", "of a guideline that is measured (4)",
-         &o.train.triggers, 0, 64},
-        {OPT_UINT, 'k', "k", "N", "the first N count (6)", &o.train.k, 1, 1000},
-        {OPT_UINT, 0, "checkpoint-every", "N", "steps (50)",
-         &o.checkpoint_every, 1, 0},
-        {OPT_UINT, 0, "threads", "N", "threads (all)", &o.threads, 1, 256},
-        {0}};
+    const cli_option table[] = {FILE_OPTIONS(&o),
+                                DRAW_OPTIONS(&o),
+                                LEARN_OPTIONS(&o),
+                                MEASURE_OPTIONS(&o),
+                                {0}};
     int status = cli_parse(&cli_train, table, argc, argv, &count, &done);
     if (status || done)
         return status;

@@ -11,8 +11,12 @@
 
 enum { LINE = 64, AHEAD = 2, BLOCK = 32 };
 
-/* Of sums in float32: far above what their rounding can amount to. */
-static const float SLACK = 1e-5F;
+/* What the rounding of a sum of H products in float32 can amount to, for a
+ * query of length 1. */
+static float slack_of(size_t H)
+{
+    return fmaxf(1e-5F, 6e-8F * (float)H);
+}
 
 bool ga__index_code_bytes(size_t G, size_t H, size_t *bytes)
 {
@@ -36,7 +40,8 @@ bool ga__index_encode(const float *vectors, const float *biases, size_t G,
             own += code * code;
         }
         norm[g] = (float)sqrt(own);
-        error[g] = (float)sqrt(lost) + SLACK * (norm[g] + fabsf(biases[g]));
+        error[g] =
+            (float)sqrt(lost) + slack_of(H) * (norm[g] + fabsf(biases[g]));
         if (!isfinite(error[g]))
             return false;
     }
@@ -74,8 +79,8 @@ static code encode_query(const float *query, size_t H, int8_t *out)
         lost += rest * rest;
     }
     /* the slack of an error is one of a query of length 1 at least */
-    code c = {scale, fmaxf((float)sqrt(length) * (1 + SLACK), 1),
-              (float)sqrt(lost) * (1 + SLACK)};
+    code c = {scale, fmaxf((float)sqrt(length) * (1 + slack_of(H)), 1),
+              (float)sqrt(lost) * (1 + slack_of(H))};
     return c;
 }
 

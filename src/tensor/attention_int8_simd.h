@@ -70,7 +70,7 @@ static void pack_keys(const ga_attention *a, const ga_attention_bytes *b)
                 most = vmax(most, vmax(x, vsub(vset(0.0f), x)));
             }
             const float scale = vlargest(most) / 127.0f;
-            const vec inverse = vset(scale > 0 ? 1.0f / scale : 0);
+            const vec inverse = vset(scale > 1e-30f ? 1.0f / scale : 0);
             for (size_t d = 0; d < D; d += VL) {
                 vec x = vround(vmul(load_upto(k + d, D - d), inverse));
                 total = vadd(total, x);

@@ -1,27 +1,36 @@
 /* kernels_simd.h: the kernels in terms of one vector type.
  *
- * Text that kernels_avx2.c, kernels_avx512.c and kernels_avx512vnni.c include
- * once they have defined
- *     VL                     floats in a vector
- *     F32_ROWS, BF16_ROWS, INT8_ROWS   rows of a gemm tile, up to 14 and the
- *                            first the largest, and
- *     HEAD_ROWS              queries of an attention tile: what registers hold
- *     vec, vset, vload, vstore, vload_n(p, n, rest), vstore_n(p, x, n) (the
- *     first n < VL floats; the other lanes are those of `rest`), vadd, vsub,
- *     vmul, vdiv, vsqrt, vmin, vmax, vfma (a b + c), vround, vexp2i (2^n of a
- * vector of whole numbers), vsum, vlargest, vsmallest, vtranspose(r) (VL
- * vectors) ivec (VL 32-bit integers), izero, iload, ilow and ihigh (the lower
- * and the upper half of each byte), idot(sum, a, w) (sum + the dot product of
- * four unsigned and four signed bytes in each lane, exact), ifour(p) (four
- * bytes in all lanes), ifloat, vbytes_n(p, x, n) (the first n numbers of x,
- * which are whole and 0 to 255, as bytes) bf16_bits(x)           bfloat16 in
- * the upper half of each lane, the lower is not zero; iupper(i), which makes it
- * so, iright16(i), which moves it down, and ior bdot(sum, a, w)        sum +
- * the dot product of two bfloat16 in each lane vbf16_n(p, x, n)       the first
- * n numbers of x as bfloat16 as_vec, as_ivec        the same bits as the other
- * type opaque(x)              x is now anything, as far as the compiler knows
- *     GA_KERNELS, GA_KERNELS_NAME   the table and its name
- * so that all instruction sets run the same algorithm. */
+ * Text that a file for each instruction set includes once it has defined what
+ * follows, so that all of them run the same algorithms:
+ * - VL: floats in a vector
+ * - F32_ROWS, BF16_ROWS, INT8_ROWS: rows of a gemm tile, up to 14 and the first
+ *   the largest, and HEAD_ROWS, queries of an attention tile: what the
+ *   registers hold
+ * - vec, vset, vload, vstore, vadd, vsub, vmul, vdiv, vsqrt, vmin, vmax, vround
+ * - vfma(a, b, c): a b + c
+ * - vload_n(p, n, rest), vstore_n(p, x, n): the first n < VL floats; the other
+ *   lanes are those of `rest`
+ * - vexp2i(n): 2^n of whole numbers
+ * - vsum, vlargest, vsmallest; vtranspose(r) of VL vectors
+ * - ivec: VL 32-bit integers; izero, iload, ifloat, ior
+ * - ifour(p): four bytes in all lanes
+ * - ilow, ihigh: the lower and the upper half of each byte
+ * - idot(sum, a, w): sum + the dot product of four unsigned and four signed
+ *   bytes in each lane, exact
+ * - vbytes_n(p, x, n): the first n numbers of x, whole and 0 to 255, as bytes
+ * - bf16_bits(x): bfloat16 in the upper half of each lane, the lower is not
+ *   zero; iupper, which makes it so, and iright16, which moves it down
+ * - bdot(sum, a, w): sum + the product of the upper bfloat16 of each lane, then
+ *   + that of the lower, each fused
+ * - vbf16_n(p, x, n): the first n numbers of x as bfloat16
+ * - as_vec, as_ivec: the same bits as the other type
+ * - opaque(x): x is now anything, as far as the compiler knows
+ * - GA_KERNELS, GA_KERNELS_NAME: the table and its name
+ *
+ * With INT8_ATTENTION, for attention_int8_simd.h:
+ * - iround(x), istore(p, i), ileft(i, n), iright8(i): as they say
+ * - ibyte(i): the lowest byte of each lane; ibytes(p, i): all of them, stored
+ * - vtimes2i(p, n): p 2^n */
 #ifndef GA_TENSOR_KERNELS_SIMD_H
 #define GA_TENSOR_KERNELS_SIMD_H
 

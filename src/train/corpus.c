@@ -34,6 +34,8 @@ static ga_status tokenize(maker *m, ga_str text, ga_tokens *out)
         if (!all)
             return no_memory(m, n * sizeof(*all));
         rc = ga_encoder_tokenize(m->enc, m->scratch, text, all, n, &n, m->err);
+        if (rc)
+            return rc;
         m->tokens[most - 1] = all[n - 1];
         n = most;
     }
@@ -110,6 +112,10 @@ static ga_status add_prompt(maker *m, ga_str text, ga_corpus_prompt *to,
 
 static void link_to(ga_corpus_prompt *p, size_t guideline, uint8_t grade)
 {
+    for (size_t i = 0; i < p->guidelines.count; i++) {
+        if (p->guidelines.items[i].at == guideline)
+            return; /* it was named before */
+    }
     if (guideline != SIZE_MAX)
         p->guidelines.items[p->guidelines.count++] =
             (ga_link){(uint32_t)guideline, grade};
@@ -245,6 +251,8 @@ ga_status ga__corpus_make(const ga_corpus_input *in, const ga_encoder *enc,
     *out = (ga_corpus){.arena = GA_ARENA_INIT};
     if (G == 0)
         return ga__fail(err, GA_INVAL, "no guidelines to train on");
+    if (in->max_tokens < 2)
+        return ga__fail(err, GA_INVAL, "texts of %zu tokens", in->max_tokens);
     m.by_id = ga__calloc(G, sizeof(*m.by_id));
     m.tokens = ga__calloc(in->max_tokens, sizeof(*m.tokens));
     m.links = ga__calloc(G, sizeof(*m.links));

@@ -8,7 +8,20 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "encoder/safetensors.h"
+
+/* The model that the differences belong to: the hash of all its values. */
+enum { BASE = 32 };
+static const char base_name[] = "base";
+
+static void hash_values(const float *values, const ga_parameter *p,
+                        size_t count, uint8_t digest[BASE])
+{
+    ga__sha256_of(values,
+                  (p[count - 1].at + p[count - 1].count) * sizeof(*values),
+                  digest);
+}
 
 /* ---- writing ---- */
 
@@ -72,7 +85,8 @@ static void write_tensor(writer *w, const ga_parameter *p)
         w->scale[r] = most / 127.0F;
         for (size_t c = 0; c < p->columns; c++)
             w->q[r * p->columns + c] =
-                (int8_t)(most > 0 ? rintf((a[c] - b[c]) / w->scale[r]) : 0);
+                (int8_t)(w->scale[r] > 0 ? rintf((a[c] - b[c]) / w->scale[r])
+                                         : 0);
     }
     (void)fwrite(w->q, 1, p->count, w->out);
     (void)fwrite(w->scale, sizeof(*w->scale), p->rows, w->out);
@@ -80,7 +94,10 @@ static void write_tensor(writer *w, const ga_parameter *p)
 
 static ga_status write_all(writer *w, const ga_parameter *p, size_t count)
 {
+    uint8_t base[BASE];
     ga_status rc = ga__buf_printf(&w->header, w->err, "{");
+    if (!rc)
+        rc = describe(w, base_name, "", "U8", "32", BASE);
     for (size_t i = 0; i < count && !rc; i++) {
         if (differs(w, &p[i]))
             rc = describe_tensor(w, &p[i]);
@@ -94,6 +111,8 @@ static ga_status write_all(writer *w, const ga_parameter *p, size_t count)
     uint64_t length = w->header.len; /* machines are little-endian here */
     (void)fwrite(&length, sizeof(length), 1, w->out);
     (void)fwrite(w->header.ptr, 1, w->header.len, w->out);
+    hash_values(w->from, p, count, base);
+    (void)fwrite(base, 1, sizeof(base), w->out);
     for (size_t i = 0; i < count; i++) {
         if (differs(w, &p[i]))
             write_tensor(w, &p[i]);
@@ -189,6 +208,38 @@ static void add(float *value, const ga_parameter *p, const ga_tensor *t,
     }
 }
 
+static bool is_base(const ga_tensor *t)
+{
+    return t->name.len == strlen(base_name) &&
+           memcmp(t->name.ptr, base_name, t->name.len) == 0;
+}
+
+static ga_status check_base(ga_net *net, const ga_safetensors *st,
+                            ga_error *err)
+{
+    size_t count;
+    uint8_t digest[BASE];
+    const ga_parameter *p = ga__net_parameters(net, &count);
+    const ga_tensor *base = ga__safetensors_find(st, base_name);
+    hash_values(ga__net_values(net), p, count, digest);
+    if (!base || base->dtype != GA_DTYPE_U8 || base->rank != 1 ||
+        base->shape[0] != BASE || memcmp(base->data, digest, BASE) != 0)
+        return ga__fail(err, GA_FORMAT,
+                        "it does not belong to this model but to another one");
+    return GA_OK;
+}
+
+static bool all_finite(const ga_tensor *t)
+{
+    for (size_t i = 0; i < t->shape[0]; i++) {
+        float x;
+        ga__tensor_floats(t, i, 1, &x);
+        if (!isfinite(x))
+            return false;
+    }
+    return true;
+}
+
 /* With `apply` false only whether everything fits. */
 static ga_status walk(ga_net *net, const ga_safetensors *st, bool apply,
                       ga_error *err)
@@ -197,13 +248,16 @@ static ga_status walk(ga_net *net, const ga_safetensors *st, bool apply,
     const ga_parameter *p = ga__net_parameters(net, &count);
     for (size_t i = 0; i < st->count; i++) {
         const ga_tensor *t = &st->tensors[i];
-        if (is_scale(t))
+        if (is_scale(t) || is_base(t))
             continue;
         const ga_parameter *q = changed_by(t, p, count);
         const ga_tensor *scale = q && q->columns ? scales_of(st, t) : NULL;
         if (!q || (q->columns && !scale))
-            return ga__fail(err, GA_FORMAT,
-                            "tensor '%.*s' does not belong to this model",
+            return ga__fail(
+                err, GA_FORMAT, "tensor '%.*s' does not belong to this model",
+                (int)(t->name.len < 96 ? t->name.len : 96), t->name.ptr);
+        if (!all_finite(scale ? scale : t))
+            return ga__fail(err, GA_FORMAT, "tensor '%.*s' is not finite",
                             (int)(t->name.len < 96 ? t->name.len : 96),
                             t->name.ptr);
         if (apply)
@@ -222,7 +276,9 @@ ga_status ga__delta_apply(ga_net *net, const char *path, ga_error *err)
     rc = ga__safetensors_open((ga_str){(const char *)map.ptr, map.len}, &st,
                               err);
     if (!rc) {
-        rc = walk(net, &st, false, err);
+        rc = check_base(net, &st, err);
+        if (!rc)
+            rc = walk(net, &st, false, err);
         if (!rc)
             rc = walk(net, &st, true, err);
         ga__safetensors_close(&st);

@@ -223,7 +223,11 @@ ga_status ga__net_open(const char *dir, const ga_net_options *options,
     net->pool = pool;
     net->arena = GA_ARENA_INIT;
     ga__barrier_init(&net->barrier, ga__pool_threads(pool));
-    ga_status rc = ga_encoder_open(dir, &net->encoder, err);
+    ga_status rc = GA_OK;
+    if (!(options->dropout >= 0 && options->dropout < 1))
+        rc = ga__fail(err, GA_INVAL, "dropout is 0 to below 1");
+    if (!rc)
+        rc = ga_encoder_open(dir, &net->encoder, err);
     if (!rc) {
         ga_encoder_image image;
         ga__encoder_image(net->encoder, &image);
@@ -339,6 +343,7 @@ static size_t pieces_of(const ga_net *net)
 typedef struct {
     ga_net *net;
     const ga_adamw *a;
+    size_t start; /* the first number that is stepped by pieces */
     double *sums;
 } stepper;
 
@@ -388,7 +393,7 @@ static void step_range(const stepper *s, size_t at, size_t n)
 static void step_piece(void *arg, size_t piece, unsigned thread)
 {
     const stepper *s = arg;
-    const size_t at = rest_of(s->net) + piece * PIECE;
+    const size_t at = s->start + piece * PIECE;
     (void)thread;
     step_range(s, at, s->net->count - at < PIECE ? s->net->count - at : PIECE);
 }
@@ -405,20 +410,18 @@ static void step_words(void *arg, size_t piece, unsigned thread)
     }
 }
 
-/* The first number that learns: what lies before is frozen. */
-static void step_learning(ga_net *net, const stepper *s)
+/* Words row by row, all else in pieces; what is frozen lies in front. */
+static void step_learning(ga_net *net, stepper *s)
 {
     enum { WORDS = 64 };
-    if (net->options.frozen == 0) {
+    s->start = rest_of(net);
+    if (net->options.frozen == 0)
         ga__pool_run(net->pool, (net->config.vocab + WORDS - 1) / WORDS,
-                     step_words, (void *)(uintptr_t)s);
-        ga__pool_run(net->pool, pieces_of(net), step_piece,
-                     (void *)(uintptr_t)s);
-        return;
-    }
-    size_t at = net->layers[net->options.frozen - 1].qkv.weight;
-    for (; at < net->count; at += PIECE)
-        step_range(s, at, net->count - at < PIECE ? net->count - at : PIECE);
+                     step_words, s);
+    else
+        s->start = net->layers[net->options.frozen - 1].qkv.weight;
+    ga__pool_run(net->pool, (net->count - s->start + PIECE - 1) / PIECE,
+                 step_piece, s);
 }
 
 void ga__net_step(ga_net *net, ga_adamw *a)
@@ -466,9 +469,9 @@ const ga_encoder *ga__net_encoder(const ga_net *net)
     return net->encoder;
 }
 
-uint64_t ga__net_steps(const ga_net *net)
+const ga_net_options *ga__net_options(const ga_net *net)
 {
-    return net->steps;
+    return &net->options;
 }
 
 const ga_parameter *ga__net_parameters(const ga_net *net, size_t *count)

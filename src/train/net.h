@@ -59,8 +59,7 @@ double ga__net_gradient_norm(ga_net *net);
  * filled in. */
 void ga__net_step(ga_net *net, ga_adamw *a);
 
-/* Steps taken so far. */
-uint64_t ga__net_steps(const ga_net *net);
+const ga_net_options *ga__net_options(const ga_net *net);
 
 /* The tensors, in the order of their offsets, and where their numbers are. */
 const ga_parameter *ga__net_parameters(const ga_net *net, size_t *count);

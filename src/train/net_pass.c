@@ -437,7 +437,7 @@ static ga_status keep_batch(ga_net *net, const ga_net_batch *b, ga_error *err)
 ga_status ga__net_forward(ga_net *net, const ga_net_batch *batch, bool learn,
                           float *out, ga_error *err)
 {
-    net->pass = (ga_net_pass){.net = net, .learn = learn};
+    net->pass = (ga_net_pass){.net = net, .learn = learn && batch->texts > 0};
     if (batch->texts == 0)
         return GA_OK;
     ga__arena_reset(&net->arena);

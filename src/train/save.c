@@ -1,8 +1,10 @@
 /* save.c: a net as a model folder, and a checkpoint. */
 #include "train/save.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -11,16 +13,6 @@
 #include "train/net_internal.h"
 
 /* ---- a model folder ---- */
-
-/* What a folder may hold beside its weights. */
-static const char *const companions[] = {"config.json",
-                                         "vocab.txt",
-                                         "tokenizer.json",
-                                         "tokenizer_config.json",
-                                         "special_tokens_map.json",
-                                         "sentence_bert_config.json",
-                                         "modules.json",
-                                         "1_Pooling/config.json"};
 
 static ga_status write_whole(const char *path, const void *bytes, size_t len,
                              ga_error *err)
@@ -36,21 +28,55 @@ static ga_status write_whole(const char *path, const void *bytes, size_t len,
     return rc;
 }
 
-/* A file that is not there is not copied. */
-static ga_status copy(const char *from, const char *to, const char *name,
-                      ga_error *err)
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Configuration and vocabulary, and nothing about the model it was. */
+static bool goes_along(const char *name)
+{
+    return (ends_with(name, ".json") || ends_with(name, ".txt")) &&
+           !ends_with(name, ".index.json");
+}
+
+static ga_status copy_file(const char *from, const char *to, ga_error *err)
 {
     ga_map map = GA_MAP_INIT;
-    char *source = ga__path_join(from, name), *target = ga__path_join(to, name);
-    ga_status rc = source && target ? ga__map_open(source, &map, err)
-                                    : ga__fail_nomem(err, strlen(name));
+    ga_status rc = ga__map_open(from, &map, err);
     if (!rc)
-        rc = write_whole(target, map.ptr, map.len, err);
-    else if (rc == GA_NOTFOUND)
-        rc = GA_OK;
+        rc = write_whole(to, map.ptr, map.len, err);
     ga__map_close(&map);
-    free(source);
-    free(target);
+    return rc;
+}
+
+/* What the folder `from` holds beside its weights: its own files, and those of
+ * the folders of modules in it. */
+static ga_status copy_companions(const char *from, const char *to, bool modules,
+                                 ga_error *err)
+{
+    ga_status rc = ga__folder_make(to, err);
+    DIR *dir = rc ? NULL : opendir(from);
+    if (!rc && !dir)
+        return ga__fail(err, GA_NOTFOUND, "cannot read folder '%s'", from);
+    for (struct dirent *e; dir && !rc && (e = readdir(dir)) != NULL;) {
+        struct stat is;
+        char *source = ga__path_join(from, e->d_name);
+        char *target = ga__path_join(to, e->d_name);
+        if (!source || !target)
+            rc = ga__fail_nomem(err, strlen(e->d_name));
+        else if (e->d_name[0] == '.' || stat(source, &is))
+            rc = GA_OK;
+        else if (S_ISREG(is.st_mode) && goes_along(e->d_name))
+            rc = copy_file(source, target, err);
+        else if (S_ISDIR(is.st_mode) && modules)
+            rc = copy_companions(source, target, false, err);
+        free(source);
+        free(target);
+    }
+    if (dir)
+        closedir(dir);
     return rc;
 }
 
@@ -104,19 +130,13 @@ static ga_status write_weights(const ga_net *net, const char *path,
 ga_status ga__net_save(ga_net *net, const char *from, const char *to,
                        ga_error *err)
 {
-    char *pooling = ga__path_join(to, "1_Pooling");
     char *weights = ga__path_join(to, "model.safetensors");
-    ga_status rc = pooling && weights ? ga__folder_make(to, err)
-                                      : ga__fail_nomem(err, strlen(to));
-    if (!rc)
-        rc = ga__folder_make(pooling, err);
-    for (size_t i = 0; i < sizeof(companions) / sizeof(*companions) && !rc; i++)
-        rc = copy(from, to, companions[i], err);
+    ga_status rc = weights ? copy_companions(from, to, true, err)
+                           : ga__fail_nomem(err, strlen(to));
     if (!rc) {
         ga__net_settle(net);
         rc = write_weights(net, weights, err);
     }
-    free(pooling);
     free(weights);
     return rc;
 }
@@ -138,7 +158,7 @@ typedef struct {
     size_t bytes;
 } part;
 
-enum { MOST_PARTS = 16, DIGEST = 32 };
+enum { MOST_PARTS = 5 + GA_NET_STATE_ARRAYS, DIGEST = 32 };
 
 /* The arrays in the order of the file; how many. */
 static size_t list_parts(ga_net *net, const ga_net_state *s,
@@ -151,7 +171,7 @@ static size_t list_parts(ga_net *net, const ga_net_state *s,
     out[count++] = (part){net->second, n};
     out[count++] = (part){net->active, V * sizeof(*net->active)};
     out[count++] = (part){net->owed, V * sizeof(*net->owed)};
-    for (size_t i = 0; i < s->array_count && count < MOST_PARTS; i++)
+    for (size_t i = 0; i < s->array_count; i++)
         out[count++] = (part){s->arrays[i], s->sizes[i] * sizeof(float)};
     return count;
 }
@@ -160,6 +180,8 @@ ga_status ga__net_checkpoint(ga_net *net, const ga_net_state *state,
                              const char *path, ga_error *err)
 {
     part parts[MOST_PARTS];
+    if (state->array_count > GA_NET_STATE_ARRAYS)
+        return ga__fail(err, GA_INVAL, "%zu arrays", state->array_count);
     const size_t count = list_parts(net, state, parts);
     ga_atomic_file f = GA_ATOMIC_FILE_INIT;
     ga_sha256 sha;
@@ -209,6 +231,8 @@ ga_status ga__net_resume(ga_net *net, ga_net_state *state, const char *path,
                          ga_error *err)
 {
     part parts[MOST_PARTS];
+    if (state->array_count > GA_NET_STATE_ARRAYS)
+        return ga__fail(err, GA_INVAL, "%zu arrays", state->array_count);
     const size_t count = list_parts(net, state, parts);
     size_t at = sizeof(head), bytes = sizeof(head) + DIGEST;
     ga_map map = GA_MAP_INIT;

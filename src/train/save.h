@@ -12,6 +12,7 @@ ga_status ga__net_save(ga_net *net, const char *from, const char *to,
                        ga_error *err);
 
 /* Numbers beside the net's own that a training goes on from. */
+enum { GA_NET_STATE_ARRAYS = 4 };
 typedef struct {
     uint64_t version; /* of whoever wrote it: options, data and all */
     uint64_t step;
@@ -19,7 +20,7 @@ typedef struct {
     uint64_t worse;
     float *const *arrays; /* [array_count] */
     const size_t *sizes;  /* of each, in numbers */
-    size_t array_count;
+    size_t array_count;   /* at most GA_NET_STATE_ARRAYS */
 } ga_net_state;
 
 /* Write everything that a step depends on; appears whole or not at all. */

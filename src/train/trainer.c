@@ -11,7 +11,10 @@
 #include "train/prototype.h"
 #include "train/save.h"
 
-enum { ENCODE_TOKENS = 4096 }; /* of a chunk that is measured */
+enum {
+    ENCODE_TOKENS = 4096, /* of a chunk that is measured */
+    REFRESH = 50          /* steps that prototypes serve, unmeasured */
+};
 
 typedef struct {
     ga_net *net;
@@ -29,8 +32,7 @@ typedef struct {
     uint32_t *chosen; /* [guidelines] */
     size_t chosen_count;
     const ga_tokens **row; /* [rows] */
-    uint32_t *source;      /* [rows], the first row of the same prompt */
-    uint32_t *prompt;      /* [rows], its number; UINT32_MAX: a text */
+    uint32_t *source;      /* [rows], the first row of the same tokens */
     size_t rows, queries;
     ga_prototype *prototypes;
     uint32_t *wanted;
@@ -189,14 +191,29 @@ static void choose_guidelines(trainer *t, uint64_t step, uint64_t *chance)
     }
 }
 
-static uint32_t add_row(trainer *t, const ga_tokens *tokens, uint32_t prompt)
+static bool same_tokens(const ga_tokens *a, const ga_tokens *b)
+{
+    return a->length == b->length &&
+           memcmp(a->ids, b->ids, a->length * sizeof(*a->ids)) == 0;
+}
+
+/* Is it a query that is to find prototype p? */
+static bool asks_for(const trainer *t, size_t p, const ga_tokens *tokens)
+{
+    for (size_t q = 0; q < t->queries; q++) {
+        if (t->wanted[q] == p && same_tokens(t->row[q], tokens))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t add_row(trainer *t, const ga_tokens *tokens)
 {
     const uint32_t row = (uint32_t)t->rows++;
     t->row[row] = tokens;
-    t->prompt[row] = prompt;
     t->source[row] = row;
-    for (uint32_t r = 0; r < row && prompt != UINT32_MAX; r++) {
-        if (t->prompt[r] == prompt) {
+    for (uint32_t r = 0; r < row; r++) {
+        if (same_tokens(t->row[r], tokens)) {
             t->source[row] = t->source[r];
             break;
         }
@@ -257,18 +274,19 @@ static ga_status draw(trainer *t, uint64_t step)
             t->wanted[t->queries] = (uint32_t)p;
             t->weight[t->queries] = link.grade == 3 ? 1.0F : 0.7F;
             mask(t, t->queries, &q->guidelines, p);
-            add_row(t, &q->tokens, link.at);
+            add_row(t, &q->tokens);
             t->queries++;
         }
     }
     for (size_t p = 0; p < P && !rc; p++) {
         const ga_corpus_guideline *g = &t->c->guidelines[t->chosen[p]];
         size_t supports = below(&chance, t->o->supports + 1);
-        t->prototypes[p].first = add_row(t, &g->text, UINT32_MAX);
+        t->prototypes[p].first = add_row(t, &g->text);
         for (size_t i = t->o->queries;
              i < g->prompts.count && i < t->o->queries + supports; i++) {
             uint32_t at = g->prompts.items[pick[p][i]].at;
-            add_row(t, &t->c->prompts[at].tokens, at);
+            if (!asks_for(t, p, &t->c->prompts[at].tokens))
+                add_row(t, &t->c->prompts[at].tokens);
         }
         t->prototypes[p].count = (uint32_t)t->rows - t->prototypes[p].first;
     }
@@ -283,10 +301,10 @@ static ga_status draw(trainer *t, uint64_t step)
 static double rate_at(const ga_train_options *o, uint64_t step)
 {
     const double all = (double)o->steps, up = (double)o->warmup * all;
-    const double at = (double)step + 1;
-    if (at <= up)
-        return (double)o->rate * at / up;
-    double left = (all - at) / fmax(all - up, 1);
+    const double at = (double)step;
+    if (at + 1 <= up)
+        return (double)o->rate * (at + 1) / up;
+    double left = fmin((all - at) / fmax(all - up, 1), 1);
     return (double)o->rate *
            (o->cosine ? 0.5 * (1 - cos(3.141592653589793 * left)) : left);
 }
@@ -347,6 +365,11 @@ static ga_status train_step(trainer *t, uint64_t step, ga_train_event *event)
         return rc;
     event->rate = (double)a.rate;
     event->norm = ga__net_gradient_norm(t->net);
+    if (!isfinite(event->loss) || !isfinite(event->norm))
+        return ga__fail(t->err, GA_INVAL,
+                        "step %llu: the loss or its gradient is not finite; "
+                        "lower the rate",
+                        (unsigned long long)event->step);
     if (t->o->clip > 0 && event->norm > (double)t->o->clip)
         a.clip = (float)((double)t->o->clip / (event->norm + 1e-6));
     ga__net_step(t->net, &a);
@@ -493,8 +516,9 @@ static ga_status measure_step(trainer *t, ga_train_event *event,
     if (rc)
         return rc;
     event->measure = m;
-    event->best = m->with_triggers.ndcg > t->best_ndcg;
-    t->worse = event->best ? 0 : t->worse + 1;
+    event->best =
+        m->with_triggers.prompts > 0 && m->with_triggers.ndcg > t->best_ndcg;
+    t->worse = event->best ? 0 : t->worse + (m->with_triggers.prompts > 0);
     if (event->best) {
         t->best_ndcg = m->with_triggers.ndcg;
         keep_best(t);
@@ -504,33 +528,57 @@ static ga_status measure_step(trainer *t, ga_train_event *event,
 
 /* ---- checkpoints ---- */
 
+static void hash_numbers(ga_sha256 *sha, const double *numbers, size_t n)
+{
+    ga__sha256_update(sha, numbers, n * sizeof(*numbers));
+}
+
+static void hash_tokens(ga_sha256 *sha, const ga_tokens *t)
+{
+    hash_numbers(sha, &(double){(double)t->length}, 1);
+    ga__sha256_update(sha, t->ids, t->length * sizeof(*t->ids));
+}
+
+static void hash_prompts(ga_sha256 *sha, const ga_corpus_prompt *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        hash_tokens(sha, &p[i].tokens);
+        for (size_t k = 0; k < p[i].guidelines.count; k++) {
+            const ga_link *l = &p[i].guidelines.items[k];
+            hash_numbers(sha, (double[]){l->at, l->grade}, 2);
+        }
+    }
+}
+
 /* What training depends on beside the net: another number, another training. */
 static uint64_t version_of(const trainer *t)
 {
-    ga_train_options o = *t->o;
-    uint64_t numbers[16] = {0};
+    const ga_train_options *o = t->o;
+    const ga_net_options *n = ga__net_options(t->net);
+    const double numbers[] = {
+        (double)o->steps,  o->guidelines,      o->neighbours,
+        o->queries,        o->supports,        (double)o->text_weight,
+        (double)o->scale,  (double)o->similar, (double)o->rate,
+        (double)o->warmup, o->cosine,          (double)o->decay,
+        (double)o->clip,   (double)o->seed,    (double)o->measure_every,
+        o->patience,       o->triggers,        o->k,
+        n->type,           (double)n->frozen,  (double)n->dropout,
+        (double)n->seed};
     uint8_t digest[32];
-    size_t n = 0;
-    o.checkpoint = NULL;
-    const double values[] = {
-        (double)o.steps,  o.guidelines,      o.neighbours,
-        o.queries,        o.supports,        (double)o.text_weight,
-        (double)o.scale,  (double)o.similar, (double)o.rate,
-        (double)o.warmup, o.cosine,          (double)o.decay,
-        (double)o.clip,   (double)o.seed,    (double)o.measure_every,
-        o.triggers};
-    numbers[n++] = t->c->guideline_count;
-    numbers[n++] = t->c->prompt_count;
-    numbers[n++] = t->c->dev_count;
-    for (size_t i = 0; i < t->c->prompt_count; i++)
-        numbers[3] += t->c->prompts[i].tokens.length * (i + 1);
+    uint64_t version;
     ga_sha256 sha;
     ga__sha256_init(&sha);
-    ga__sha256_update(&sha, values, sizeof(values));
-    ga__sha256_update(&sha, numbers, sizeof(numbers));
+    hash_numbers(&sha, numbers, sizeof(numbers) / sizeof(*numbers));
+    ga__sha256_update(&sha, t->k->name, strlen(t->k->name));
+    for (size_t g = 0; g < t->G; g++) {
+        hash_tokens(&sha, &t->c->guidelines[g].text);
+        hash_numbers(&sha, &(double){t->c->guidelines[g].trains}, 1);
+    }
+    hash_prompts(&sha, t->c->prompts, t->c->prompt_count);
+    hash_prompts(&sha, t->c->dev, t->c->dev_count);
     ga__sha256_final(&sha, digest);
-    memcpy(&n, digest, sizeof(n));
-    return n;
+    memcpy(&version, digest, sizeof(version));
+    return version;
 }
 
 static ga_status checkpoint(trainer *t, uint64_t *step, bool resume)
@@ -552,7 +600,7 @@ static ga_status checkpoint(trainer *t, uint64_t *step, bool resume)
     *step = s.step;
     t->best_ndcg = s.best;
     t->worse = (unsigned)s.worse;
-    t->has_bank = s.best >= 0;
+    t->has_bank = true; /* made in front of the first step */
     return GA_OK;
 }
 
@@ -586,6 +634,8 @@ run_steps(trainer *t, bool (*report)(void *arg, const ga_train_event *event),
         event.seconds = ga__now_s() - start;
         if (!rc && measures(t, step))
             rc = measure_step(t, &event, &m);
+        else if (!rc && step % REFRESH == 0)
+            rc = measure_prototypes(t); /* neighbours are found by them */
         if (!rc && o->checkpoint && step > 0 &&
             step % o->checkpoint_every == 0 && step < o->steps)
             rc = checkpoint(t, &step, false);
@@ -607,9 +657,13 @@ static ga_status check_options(const ga_train_options *o, ga_error *err)
         return ga__fail(err, GA_INVAL, "no queries of a guideline");
     if (o->checkpoint && o->checkpoint_every == 0)
         return ga__fail(err, GA_INVAL, "a checkpoint every 0 steps");
-    if (!(o->scale > 0) || !(o->rate > 0) || !(o->text_weight > 0))
+    if (!(o->scale > 0 && isfinite(o->scale)) ||
+        !(o->rate > 0 && isfinite(o->rate)) ||
+        !(o->text_weight > 0 && isfinite(o->text_weight)) || !(o->decay >= 0) ||
+        !((double)o->rate * (double)o->decay < 1))
         return ga__fail(err, GA_INVAL,
-                        "scale, rate and text weight must be above 0");
+                        "scale, rate and text weight must be above 0, decay "
+                        "not below, and rate times decay below 1");
     return GA_OK;
 }
 
@@ -630,7 +684,6 @@ static ga_status make_room(trainer *t)
         {&t->chosen, P, sizeof(uint32_t)},
         {&t->row, rows, sizeof(*t->row)},
         {&t->source, rows, sizeof(uint32_t)},
-        {&t->prompt, rows, sizeof(uint32_t)},
         {&t->prototypes, P, sizeof(ga_prototype)},
         {&t->wanted, queries, sizeof(uint32_t)},
         {&t->masked, queries, P * sizeof(bool)},
@@ -664,7 +717,6 @@ static void free_room(trainer *t)
     free(t->chosen);
     free(t->row);
     free(t->source);
-    free(t->prompt);
     free(t->prototypes);
     free(t->wanted);
     free(t->masked);
