@@ -311,7 +311,7 @@ static void fill_in(train_options *o)
     }
 
 #define DRAW_OPTIONS(o)                                                        \
-    {OPT_HEADING, 0, NULL, NULL, "what a step draws", NULL, 0, 0},             \
+    {OPT_HEADING, 0, "what a step draws", NULL, NULL, NULL, 0, 0},             \
         {OPT_UINT,                                                             \
          0,                                                                    \
          "guidelines",                                                         \
@@ -366,7 +366,7 @@ static void fill_in(train_options *o)
     }
 
 #define LEARN_OPTIONS(o)                                                        \
-    {OPT_HEADING, 0, NULL, NULL, "how it learns", NULL, 0, 0},                  \
+    {OPT_HEADING, 0, "how it learns", NULL, NULL, NULL, 0, 0},                  \
         {OPT_UINT, 0, "steps", "N", "steps (300)", &(o)->steps, 1, 10000000},   \
         {OPT_DOUBLE, 0, "rate", "X", "the highest learning rate (5e-5)",        \
          &(o)->rate, 0, 0},                                                     \
@@ -405,7 +405,7 @@ static void fill_in(train_options *o)
     }
 
 #define MEASURE_OPTIONS(o)                                                     \
-    {OPT_HEADING, 0, NULL, NULL, "how it is measured", NULL, 0, 0},            \
+    {OPT_HEADING, 0, "how it is measured", NULL, NULL, NULL, 0, 0},            \
         {OPT_STRING, 0, "dev", "SPLIT", "pairs to measure by (dev)",           \
          &(o)->dev,  0, 0},                                                    \
         {OPT_UINT,                                                             \
