@@ -74,7 +74,7 @@ CACHE  = $${XDG_CACHE_HOME:-$$HOME/.cache}/guidealign
 bench: build
 	@$(SETUP) benchenv
 	@"$$($(SETUP) where benchenv)/bin/python" bench/run.py --encoder "$$($(SETUP) where base_encoder)" --input '$(INPUT)' \
-	    --work "$(CACHE)/bench" --out docs/bench.json --plot docs/plots/bench.png
+	    --work "$(CACHE)/bench" --out docs/bench.json --plot docs/plots/bench.png --page docs/performance.md
 
 lint:
 	@scripts/lint.sh

@@ -191,6 +191,44 @@ def draw(facts, path):
     figure.savefig(path, dpi=110)
 
 
+def table(facts):
+    """The figures as Markdown."""
+    lines = []
+    for work, by_threads in facts["encode"].items():
+        counts = list(by_threads)
+        lines += [f"**{work[0].upper()}{work[1:]}**", "", "| engine | " + " | ".join(f"texts/s, {n} thread{'s' if int(n) > 1 else ''}" for n in counts) +
+                  " | one text, p50, 1 thread | cosine to f32, mean / least |", "| --- |" + " --- |" * (len(counts) + 2)]
+        for name in by_threads[counts[0]]:
+            rows = [by_threads[n].get(name, {}) for n in counts]
+            if any("skipped" in r for r in rows):
+                lines.append(f"| {label(name)} | " + " | ".join("" for _ in counts) + f" | {rows[0].get('skipped', '')} | |")
+                continue
+            cosine = f"{rows[0]['cosine_mean']:.5f} / {rows[0]['cosine_min']:.5f}" if "cosine_mean" in rows[0] else ""
+            lines.append(f"| {label(name)} | " + " | ".join(f"{r['texts_per_s']:,.{0 if r['texts_per_s'] > 100 else 1}f}" for r in rows) +
+                         f" | {rows[0]['p50_ms']:.2f} ms | {cosine} |")
+        lines.append("")
+    lines += ["**The best 24 of many vectors**, exactly, one thread (ours with six that differ chosen of them)", "",
+              "| engine | " + " | ".join(f"{int(n):,} x 384" for n in facts["search"]) + " |", "| --- |" + " --- |" * len(facts["search"])]
+    for name in next(iter(facts["search"].values())):
+        cells = [facts["search"][n].get(name, {}) for n in facts["search"]]
+        lines.append(f"| {name} | " + " | ".join(c.get("skipped") or f"{c['p50_ms']:.2f} ms" for c in cells) + " |")
+    return "\n".join(lines)
+
+
+def put_table(facts, path):
+    """Between the two markers of a page."""
+    begin, end = "<!-- figures of make bench -->", "<!-- end of figures -->"
+    before, rest = path.read_text().split(begin)
+    path.write_text(f"{before}{begin}\n{facts['cpu']} ({', '.join(facts['flags'])}), {facts['inputs']}.\n\n{table(facts)}\n{end}{rest.split(end)[1]}")
+
+
+def show(facts, options):
+    if options.plot:
+        draw(facts, options.plot)
+    if options.page:
+        put_table(facts, options.page)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, default=pathlib.Path("build/guidealign"))
@@ -199,17 +237,20 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for converted models; may be removed")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--plot", type=pathlib.Path)
+    parser.add_argument("--page", type=pathlib.Path, help="Markdown with two markers that the figures go between")
+    parser.add_argument("--draw", action="store_true", help="only draw what --out holds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--quick", action="store_true", help="prompts and 33,000 vectors alone")
     options = parser.parse_args()
+    if options.draw:
+        return show(json.loads(options.out.read_text()), options)
     model, options.flags = cpu()
     facts = {"cpu": model, "flags": options.flags, "inputs": f"{len(open(options.input).readlines())} prompts of {options.input.name}"}
     facts["encode"] = encode(options, Works(options))
     facts["search"] = search(options)
     options.out.write_text(json.dumps(facts, indent=1) + "\n")
-    if options.plot:
-        draw(facts, options.plot)
+    return show(json.loads(options.out.read_text()), options)
 
 
 if __name__ == "__main__":
