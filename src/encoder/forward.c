@@ -192,14 +192,13 @@ static void attend(const pass *p, size_t member)
 {
     const ga_encoder_config *c = &p->enc->config;
     const size_t H = c->hidden, D = H / c->heads;
-    const range mine = share(p, member, p->group->texts * c->heads);
     size_t first = 0; /* row of the text */
     for (size_t i = 0; i < p->group->texts; i++) {
         const size_t T = p->group->lengths[i];
         for (size_t h = 0; h < c->heads; h++) {
             const float *q = p->qkv + first * 3 * H + h * D;
-            if (i * c->heads + h < mine.first || i * c->heads + h >= mine.end)
-                continue;
+            if ((i * c->heads + h) % p->members != member)
+                continue; /* in turns, since texts differ in length */
             const ga_attention a = {.T = T,
                                     .D = D,
                                     .q = q,

@@ -288,16 +288,15 @@ static size_t next_rows(size_t M, size_t i, size_t most)
 
 /* Activations of a block of rows stay in the L1 cache while the weights, which
  * the processor reads ahead, stream past from the L2 cache.  Of floats not even
- * one tile's would stay there, and a strip of weights is used for all rows. */
+ * one tile's would stay there: their block fills a good part of the L2 cache,
+ * and each strip of weights is used for all of it. */
 INLINE void gemm_of(const ga_gemm *g, const ga_number type,
                     const size_t tile_rows)
 {
-    enum { L1_BYTES = 24 << 10 };
+    enum { L1_BYTES = 24 << 10, L2_BYTES = 768 << 10 };
     size_t row = g->K * GROUP / ga__number_group(type) + 1;
-    size_t tiles = L1_BYTES / (tile_rows * row);
+    size_t tiles = (type == GA_F32 ? L2_BYTES : L1_BYTES) / (tile_rows * row);
     size_t most = (tiles > 1 ? tiles : 1) * tile_rows;
-    if (type == GA_F32)
-        most = g->M;
     for (size_t first = 0, block; first < g->M; first += block) {
         block = next_rows(g->M, first, most);
         for (size_t j = 0; j < g->N; j += STRIP) {

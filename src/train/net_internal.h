@@ -126,7 +126,7 @@ size_t ga__net_packed_bytes(const ga_net *net, size_t N, size_t K);
 /* The batch's words are about to be read, and may have gradients. */
 void ga__net_touch(ga_net *net, const ga_net_batch *batch);
 
-enum { GA_NET_CHUNK = 512 }; /* rows of a backward product at a time */
+enum { GA_NET_CHUNK = 1024 }; /* rows of a backward product at a time */
 
 /* y = x with a share of it set to 0 and the rest scaled up; the same elements
  * each time for one site of one step. */

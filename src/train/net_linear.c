@@ -6,6 +6,13 @@
  * transposed and packed of them stays in the cache. */
 #include "train/net_internal.h"
 
+/* Rows of a chunk: as many each as GA_NET_CHUNK allows. */
+static size_t chunk_of(const ga_net_pass *p)
+{
+    size_t chunks = (p->T + GA_NET_CHUNK - 1) / GA_NET_CHUNK;
+    return (p->T + chunks - 1) / chunks;
+}
+
 static size_t group_of(const ga_net *net)
 {
     return ga__number_group(net->options.type);
@@ -77,8 +84,9 @@ void ga__net_linear(ga_net_pass *p, size_t member, const ga_net_linear *l,
                     const float *x, float *c, const float *residual)
 {
     ga_net *net = p->net;
-    for (size_t t = 0; t < p->T; t += GA_NET_CHUNK) {
-        size_t rows = p->T - t < GA_NET_CHUNK ? p->T - t : GA_NET_CHUNK;
+    const size_t chunk = chunk_of(p);
+    for (size_t t = 0; t < p->T; t += chunk) {
+        size_t rows = p->T - t < chunk ? p->T - t : chunk;
         const void *a = left_side(p, member, x + t * l->K, rows, l->K);
         if (a == p->rounded)
             ga__net_wait(net);
@@ -196,8 +204,9 @@ void ga__net_linear_backward(ga_net_pass *p, size_t member,
     const size_t N = l->N, K = l->K;
     const ga_net_range columns = ga__net_share(net, member, N);
     float *dw = net->gradient + l->weight;
-    for (size_t t = 0; t < p->T; t += GA_NET_CHUNK) {
-        size_t rows = p->T - t < GA_NET_CHUNK ? p->T - t : GA_NET_CHUNK;
+    const size_t chunk = chunk_of(p);
+    for (size_t t = 0; t < p->T; t += chunk) {
+        size_t rows = p->T - t < chunk ? p->T - t : chunk;
         const float *y = dy + t * N;
         const void *a = left_side(p, member, y, rows, N);
         turn(p, member, y, rows, N);

@@ -254,9 +254,9 @@ static ga_attention head_of(const ga_net_pass *p, size_t member,
 static void attend(ga_net_pass *p, size_t member, const ga_net_kept *k)
 {
     const size_t heads = p->net->config.heads;
-    const ga_net_range mine =
-        ga__net_share(p->net, member, p->net->batch.texts * heads);
-    for (size_t i = mine.first; i < mine.end; i++) {
+    const size_t n = p->net->batch.texts * heads;
+    /* in turns, since texts differ in length */
+    for (size_t i = member; i < n; i += p->net->barrier.threads) {
         const ga_attention a = head_of(p, member, k, i / heads, i % heads);
         p->net->k->attention(&a);
     }
@@ -268,9 +268,8 @@ static void attend_backward(ga_net_pass *p, size_t member, const ga_net_kept *k,
                             float *dmixed, float *dqkv)
 {
     const size_t H = hidden(p), heads = p->net->config.heads;
-    const ga_net_range mine =
-        ga__net_share(p->net, member, p->net->batch.texts * heads);
-    for (size_t i = mine.first; i < mine.end; i++) {
+    const size_t n = p->net->batch.texts * heads;
+    for (size_t i = member; i < n; i += p->net->barrier.threads) {
         ga_attention_backward b = {
             .of = head_of(p, member, k, i / heads, i % heads)};
         b.dq = dqkv + (b.of.q - k->qkv);
