@@ -3,10 +3,12 @@
 PYTHON  = python3
 SETUP   = $(PYTHON) scripts/setup.py
 STARTER = build/starter.gapack
+DELTA   = data/retriever/delta.safetensors
+TRAINED = build/retriever/model.safetensors
 DATA    = $(sort $(wildcard data/library/*.jsonl))
 PROMPT ?= my grandmother died last week and i have to write to her best friend
 
-.PHONY: help setup build demo test check fuzz fault bench lint format install clean
+.PHONY: help setup build demo test check fuzz fault bench retriever lint format install clean
 
 help:
 	@echo 'make setup    install packages, models and the language model server'
@@ -17,6 +19,7 @@ help:
 	@echo 'make fuzz     every fuzz target for a minute (SECONDS=60)'
 	@echo 'make fault    the tests that fail the nth allocation'
 	@echo 'make bench    speed beside the engines people would use instead (INPUT=prompts.jsonl); 3 GB to install'
+	@echo 'make retriever  train the retriever anew, half an hour'
 	@echo 'make lint     layers, format, clang-tidy'
 	@echo 'make format   apply clang-format'
 	@echo 'make install  program, library, headers (PREFIX=/usr/local, DESTDIR=)'
@@ -45,8 +48,19 @@ build: setup-build
 compile:
 	@scripts/compile.sh release
 
-$(STARTER): build/guidealign $(DATA) build/paths.json
-	@build/guidealign pack $(foreach f,$(DATA),--library $(f)) --out $@
+# the base encoder and what training changed of it
+$(TRAINED): build/guidealign $(DELTA)
+	@build/guidealign train --apply $(DELTA) --out $(dir $@)
+	@$(SETUP) models
+
+$(STARTER): build/guidealign $(DATA) $(TRAINED)
+	@build/guidealign pack --encoder $(dir $(TRAINED)) $(foreach f,$(DATA),--library $(f)) --out $@
+
+# train it anew; the result goes where the shipped one lies (data/retriever/CARD.md)
+PAIRS = $(sort $(wildcard data/pairs/train-*.jsonl)) data/pairs/dev.jsonl
+retriever: build
+	@build/guidealign train $(foreach f,$(DATA),--library $(f)) $(foreach f,$(PAIRS),--pairs $(f)) --held-out data/pairs/held-out.jsonl \
+	    --freeze 1 --steps 300 --out build/retriever-training --delta $(DELTA)
 
 demo: setup
 	@$(MAKE) --no-print-directory build

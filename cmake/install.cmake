@@ -26,11 +26,16 @@ install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md
 # what `make build` and `make setup` made, where it is there
 install(FILES ${CMAKE_BINARY_DIR}/starter.gapack
     DESTINATION ${CMAKE_INSTALL_DATADIR}/guidealign OPTIONAL)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/retriever
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/guidealign OPTIONAL)
 install(CODE "
     set(paths \"${CMAKE_BINARY_DIR}/paths.json\")
     set(share \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/guidealign\")
     if(EXISTS \"\${paths}\")
         file(READ \"\${paths}\" json)
         string(JSON json SET \"\${json}\" starter_pack \"\\\"\${share}/starter.gapack\\\"\")
+        if(EXISTS \"\$ENV{DESTDIR}\${share}/retriever\")
+            string(JSON json SET \"\${json}\" retriever \"\\\"\${share}/retriever\\\"\")
+        endif()
         file(WRITE \"\$ENV{DESTDIR}\${share}/paths.json\" \"\${json}\\n\")
     endif()")

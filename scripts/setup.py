@@ -318,7 +318,9 @@ class Setup:
         """What is there, by the names that `guidealign paths` uses."""
         found = {name: str(self.model_main(pin)) for name, pin in self.pins["models"].items() if not self.damaged(pin)}
         server = self.llama_server()
-        return {"base_encoder": found.get("base_encoder"), "retriever": found.get("base_encoder"), "llm": found.get("llm"),
+        trained = REPO / "build" / "retriever"  # made by the program from the base encoder and what training changed
+        retriever = str(trained) if (trained / "model.safetensors").exists() else found.get("base_encoder")
+        return {"base_encoder": found.get("base_encoder"), "retriever": retriever, "llm": found.get("llm"),
                 "llama_server": str(server) if server and server.exists() else None, "cache": str(self.cache),
                 "starter_pack": str(REPO / "build" / "starter.gapack"), "nginx_module": None}
 
