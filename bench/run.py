@@ -184,12 +184,12 @@ def draw(facts, path):
         engines(work, threads, "texts_per_s", f"{work[0].upper()}{work[1:]}, {threads} threads", "texts a second", 1, True)
     rows = [(f"{n}\n{int(count):,}", r["p50_ms"]) for count, found in facts["search"].items() for n, r in found.items() if "skipped" not in r]
     axes = next(cells)
-    bars(axes, [r[0] for r in rows], [r[1] for r in rows], "Best 24 of many vectors, one thread (less is better)", "ms, logarithmic", 2)
+    bars(axes, [r[0] for r in rows], [r[1] for r in rows], "Best 24 of many vectors (less is better)", "ms, logarithmic", 2)
     axes.set_xscale("log")
     axes.set_xlim(min(r[1] for r in rows) / 2, 6 * max(r[1] for r in rows))
     for axes in cells:
         axes.set_visible(False)
-    figure.suptitle(f"guidealign and its peers in one run: {facts['cpu']}, {facts['inputs']}", x=0.01, ha="left", fontsize=13)
+    figure.suptitle(f"guidealign and its peers: {facts['cpu']}, {facts['inputs']}", x=0.01, ha="left", fontsize=13)
     figure.savefig(path, dpi=110)
 
 
