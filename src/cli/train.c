@@ -249,6 +249,24 @@ static ga_status open_and_train(train_options *o, ga_number type, ga_error *err)
     return rc;
 }
 
+/* What is said in other types on the command line. */
+static void take_defaults(train_options *o)
+{
+    const ga_train_options *t = &o->train;
+    ga__train_options_init(&o->train);
+    o->steps = (unsigned)t->steps;
+    o->seed = (unsigned)t->seed;
+    o->measure_every = (unsigned)t->measure_every;
+    o->checkpoint_every = (unsigned)t->checkpoint_every;
+    o->temperature = 1 / (double)t->scale;
+    o->rate = (double)t->rate;
+    o->warmup = (double)t->warmup;
+    o->decay = (double)t->decay;
+    o->clip = (double)t->clip;
+    o->text_weight = (double)t->text_weight;
+    o->similar = (double)t->similar;
+}
+
 static void fill_in(train_options *o)
 {
     ga_train_options *t = &o->train;
@@ -451,23 +469,12 @@ static int run(int argc, char **argv)
     train_options o = {.dev = "dev",
                        .precision = "auto",
                        .schedule = "linear",
-                       .steps = 300,
                        .max_tokens = 128,
-                       .threads = ga__cpu_count(),
-                       .seed = 1,
-                       .measure_every = 50,
-                       .checkpoint_every = 50,
-                       .rate = 5e-5,
-                       .temperature = 0.05,
-                       .text_weight = 2,
-                       .warmup = 0.1,
-                       .decay = 0.01,
-                       .clip = 1,
-                       .similar = 0.9};
+                       .threads = ga__cpu_count()};
     int count;
     bool done;
     ga_error err = {""};
-    ga__train_options_init(&o.train);
+    take_defaults(&o);
     const cli_option table[] = {FILE_OPTIONS(&o),
                                 DRAW_OPTIONS(&o),
                                 LEARN_OPTIONS(&o),

@@ -10,10 +10,9 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include "base/limits.h"
 #include "encoder/encoder_internal.h"
+#include "golden.h"
 #include "tiny_bert.h"
 
 #define GOLDEN GA_SOURCE_DIR "/tests/golden/encoder.json"
@@ -81,27 +80,6 @@ static void refuse(const tiny_options *options, ga_status status,
 
 /* ---- golden vectors ---- */
 
-typedef struct {
-    ga_json doc;
-    char *bytes;
-} golden;
-
-static void golden_open(golden *g)
-{
-    size_t len;
-    ga_error err = {""};
-    *g = (golden){0};
-    if (ga__file_read(GOLDEN, 8u << 20, &g->bytes, &len, &err) ||
-        ga__json_parse(&g->doc, (ga_str){g->bytes, len}, &err))
-        fail_msg("%s", err.msg);
-}
-
-static void golden_close(golden *g)
-{
-    ga__json_free(&g->doc);
-    free(g->bytes);
-}
-
 /* Each case's text gives its number of tokens and its vector: to 5e-7 an
  * element, a cosine of 0.99999 at the very least. */
 static void check_golden(const golden *g, const char *key,
@@ -165,7 +143,7 @@ static void test_golden_tiny(void **state)
     };
     golden g;
     (void)state;
-    golden_open(&g);
+    golden_open(&g, GOLDEN);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         ga_encoder *enc = open_tiny(&cases[i].options);
         assert_int_equal(ga_encoder_dim(enc), TINY_HIDDEN);
@@ -184,7 +162,7 @@ static void test_golden_isas(void **state)
     ga_encoder_image image;
     golden g;
     (void)state;
-    golden_open(&g);
+    golden_open(&g, GOLDEN);
     ga__encoder_image(from, &image);
     for (const char *const *name = ga__kernels_names; *name; name++) {
         const ga_kernels *k = ga__kernels_named(*name);
@@ -212,7 +190,7 @@ static void test_golden_base(void **state)
                       "folder of all-MiniLM-L6-v2\n");
         skip();
     }
-    golden_open(&g);
+    golden_open(&g, GOLDEN);
     ga_encoder *enc = open_folder(dir);
     check_golden(&g, "base", enc);
     ga_encoder_close(enc);

@@ -9,10 +9,9 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include "emulate_bf16.h"
 #include "tensor/kernels_internal.h"
+#include "golden.h"
 #include "tiny_bert.h"
 #include "train/net_internal.h"
 
@@ -100,27 +99,6 @@ static void learn(fixture *f)
 
 /* ---- PyTorch ---- */
 
-typedef struct {
-    ga_json doc;
-    char *bytes;
-} golden;
-
-static void golden_open(golden *g)
-{
-    size_t len;
-    ga_error err = {""};
-    *g = (golden){0};
-    if (ga__file_read(GOLDEN, 8u << 20, &g->bytes, &len, &err) ||
-        ga__json_parse(&g->doc, (ga_str){g->bytes, len}, &err))
-        fail_msg("%s", err.msg);
-}
-
-static void golden_close(golden *g)
-{
-    ga__json_free(&g->doc);
-    free(g->bytes);
-}
-
 /* Every tensor's numbers are those of the golden file, off by at most `share`
  * of its largest and a little. */
 static void check_tensors(const golden *g, const char *key, const fixture *f,
@@ -192,7 +170,7 @@ static void test_golden(void **state)
 {
     golden g;
     (void)state;
-    golden_open(&g);
+    golden_open(&g, GOLDEN);
     for (const char *const *name = ga__kernels_names; *name; name++) {
         const ga_kernels *k = ga__kernels_named(*name);
         if (!k && strcmp(*name, "avx512bf16") == 0 && emulate_bf16())
