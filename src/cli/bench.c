@@ -417,6 +417,8 @@ static void time_search(search_bench *b, const cli_bench_options *o,
     double laps[LAPS], exact[CHECKS], scored = 0;
     size_t missed = 0;
     uint32_t top[64], wanted[64];
+    if (G == 0)
+        return; /* --count is 100 at least */
     for (size_t i = 0; i < LAPS; i++) {
         const float *query = b->vectors + (i * 7919 % G) * H;
         double start = ga__now_s();

@@ -26,9 +26,9 @@ typedef struct {
 } ga_slot;
 
 /* Call visit with every tensor of a prepared model, in the order they stand
- * in; ends with the first failure.  w->layers must have room for all. */
+ * in; ends with the first failure.  out->layers must have room for all. */
 ga_status ga__layout_walk(const ga_encoder_config *config,
-                          ga_precision precision, ga_weights *w,
+                          ga_precision precision, ga_weights *out,
                           ga_status (*visit)(void *arg, const ga_slot *slot),
                           void *arg);
 
